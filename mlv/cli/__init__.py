@@ -1,0 +1,115 @@
+"""The command line: parse, one call, show. The only place that prints and exits."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from mlv.errors import RegistryError
+
+# Command -> the module that has it, loaded only when it is called.
+_COMMANDS = {
+    "init": "setting_up",
+    "register": "registering",
+    "list": "reading",
+    "show": "reading",
+    "compare": "reading",
+    "status": "reading",
+    "current": "reading",
+    "stage": "moving",
+    "promote": "moving",
+    "rollback": "moving",
+    "pull": "fetching",
+    "verify": "fetching",
+    "demo": "demo",
+}
+
+
+class _Commands(click.Group):
+    """Commands in the order of a model's life, each imported when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"mlv.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - only for an error
+
+            close = get_close_matches(name, _COMMANDS, 1)
+            meant = f" Did you mean {close[0]!r}?" if close else " mlv --help lists them."
+            raise click.UsageError(f"There is no command {name!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value and not ctx.resilient_parsing:
+        from mlv import __version__  # noqa: PLC0415
+
+        click.echo(f"mlv {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR.")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version,
+    help="Show the version and exit.",
+)  # fmt: skip
+@click.pass_context
+def cli(ctx: click.Context, folder: str | None) -> None:
+    """A model registry that lives in Git and DVC.
+
+    REF is fraud-v3, v3, fraud@production, fraud@staging or fraud@latest.
+    """
+    ctx.obj = folder
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def main() -> NoReturn:
+    """Run the command line; every error ends here, in a line or two and an exit code."""
+    try:
+        cli()
+    except RegistryError as error:
+        _fail(error.message, error.hint, error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output left (mlv list | head): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        hint = "free some space and try again" if error.errno == errno.ENOSPC else ""
+        _fail(f"{error.filename or 'mlv'}: {error.strerror or error}", hint, 1)
+    except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a stack of code
+        if os.environ.get("MLV_DEBUG"):
+            raise
+        _fail(
+            f"mlv broke: {type(error).__name__}: {error}",
+            "this is a fault of mlv; MLV_DEBUG=1 shows where it happened",
+            1,
+        )
+    sys.exit(0)
+
+
+def _fail(message: str, hint: str, code: int) -> NoReturn:
+    from mlv.cli.show import printable  # noqa: PLC0415
+
+    color = False if os.environ.get("NO_COLOR") else None
+    click.echo(f"{click.style('error:', fg='red')} {printable(message)}", err=True, color=color)
+    if hint:
+        click.echo(f"{click.style('hint:', fg='cyan')} {printable(hint)}", err=True, color=color)
+    sys.exit(code)

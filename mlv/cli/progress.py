@@ -1,0 +1,46 @@
+"""Progress bars for long work, on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlv.registration import ProgressBar
+
+_WORTH_A_BAR = 32 * 1024 * 1024  # bytes; less is done before one can read what it says
+
+
+def bar(quiet: bool) -> ProgressBar | None:  # noqa: FBT001
+    """Give bars for work of some size, unless nobody would see them."""
+    return None if quiet or not sys.stderr.isatty() else _bar
+
+
+@contextlib.contextmanager
+def _bar(what: str, size: int) -> Iterator[Callable[[int], None]]:
+    if size < _WORTH_A_BAR:
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - a slow import, for long work only
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=size)
+        yield lambda count: progress.advance(task, count)

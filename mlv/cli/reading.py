@@ -1,0 +1,240 @@
+"""list, show, compare, status, current."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlv.cli import show
+from mlv.cli.options import Session, command, ref_argument
+from mlv.errors import NotFound
+
+if TYPE_CHECKING:
+    from mlv.domain.manifest import Manifest
+    from mlv.registry import Live
+
+_METRIC_COLUMNS = 6
+
+
+@command()
+def list_command(session: Session) -> None:
+    """List versions, with status and metrics."""
+    registry = session.open()
+    versions = registry.versions()
+    if session.as_json:
+        show.as_json([manifest.to_dict(status) for manifest, status in versions])
+        return
+    several = len({manifest.version.model for manifest, _ in versions}) > 1
+    if session.quiet:
+        for manifest, _ in versions:
+            show.line(manifest.version.tag if several else manifest.version.name)
+        return
+    if not versions:
+        show.note("no version yet: mlv register MODEL --preprocessor FILE makes the first")
+        return
+    for text in _table(versions):
+        show.line(text)
+
+
+def _table(versions: list[tuple[Manifest, str]]) -> list[str]:
+    metrics = list(dict.fromkeys(name for m, _ in versions for name in m.metrics))[:_METRIC_COLUMNS]
+    rows = []
+    for manifest, status in versions:
+        is_live = status == "production"
+        rows.append(
+            [
+                click.style(show.LIVE_MARK, fg="green") if is_live else " ",
+                click.style(manifest.version.tag, bold=is_live),
+                show.status(status),
+                show.time(manifest.data["registered_at"]),
+                manifest.data["registered_by"].partition(" <")[0],
+                *(show.number(manifest.metrics.get(name)) for name in metrics),
+            ]
+        )
+    return show.table(["", "version", "status", "registered", "by", *metrics], rows, keep=5)
+
+
+@command(ref_argument())
+def show_command(session: Session, ref: str) -> None:
+    """Show one version: metrics, artifacts, where it came from."""
+    registry = session.open()
+    manifest = registry.get_manifest(ref)
+    tag = f"{manifest['model']}-{manifest['version']}"
+    if session.as_json:
+        show.as_json(manifest)
+    elif session.quiet:
+        show.line(tag)
+    else:
+        for text in _description(tag, manifest):
+            show.line(text)
+
+
+def _description(tag: str, manifest: dict[str, Any]) -> list[str]:
+    lines = [f"{show.heading(tag)}  {show.status(manifest['status'])}"]
+    lines += show.facts(
+        {
+            "registered": f"{show.time(manifest['registered_at'])} by {manifest['registered_by']}",
+        }
+    )
+    if manifest["metrics"]:
+        lines += ["", show.heading("metrics")]
+        lines += show.facts({k: show.number(v) for k, v in manifest["metrics"].items()})
+    if manifest["metadata"]:
+        lines += ["", show.heading("metadata"), *show.facts(manifest["metadata"])]
+    lines += ["", show.heading("artifacts")]
+    artifacts = manifest["artifacts"]
+    lines += show.facts(
+        {
+            role: f"{a['path']}  {show.size(a['size'])}"
+            + (f" in {a['nfiles']} files" if "nfiles" in a else "")
+            + f"  sha256 {a['sha256'][:16]}…"
+            for role, a in artifacts.items()
+        }
+    )
+    if "preprocessor" not in artifacts:
+        lines += show.facts({"preprocessor": "none: it is inside the model"})
+    lines += ["", show.heading("lineage"), *show.facts(_lineage(manifest["lineage"]))]
+    lines += ["", f"  get it anywhere: git checkout {tag} && dvc pull"]
+    return lines
+
+
+def _lineage(lineage: dict[str, Any]) -> dict[str, Any]:
+    facts = {key: lineage.get(key) for key in ("commit", "branch", "remote", "python", "platform")}
+    dirty = lineage.get("dirty") or []
+    facts["uncommitted"] = ", ".join(map(str, dirty)) if dirty else "nothing"
+    stage = lineage.get("stage") or {}
+    if stage:
+        facts["stage"] = f"{stage.get('name')}: {stage.get('cmd')}"
+        facts.update({f"dep {path}": md5 for path, md5 in (stage.get("deps") or {}).items()})
+        facts.update({f"params {path}": p for path, p in (stage.get("params") or {}).items()})
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+@command(ref_argument("a"), ref_argument("b"))
+def compare_command(session: Session, a: str, b: str) -> None:
+    """Compare the metrics of two versions."""
+    from mlv.domain.comparison import DELTA, is_better  # noqa: PLC0415
+
+    result = session.open().compare(a, b)
+    if session.as_json:
+        show.as_json(result)
+        return
+    (left, ours), (right, theirs) = (list(result.items()) * 2)[:2] if a == b else [
+        item for item in result.items() if item[0] != DELTA
+    ] * (2 if len(result) == 2 else 1)  # noqa: PLR2004 - a version against itself
+    rows = []
+    for name, change in result[DELTA].items():
+        if session.quiet:
+            show.line(f"{name} {'-' if change is None else f'{change:+.6g}'}")
+            continue
+        before, after = ours.get(name), theirs.get(name)
+        rows.append(
+            [name, show.number(before), show.number(after), *_change(name, before, change, is_better)]
+        )
+    if session.quiet:
+        return
+    if not rows:
+        show.note("neither version has metrics")
+        return
+    for text in show.table(["metric", left, right, "delta", "per cent", ""], rows, keep=1):
+        show.line(text)
+
+
+def _change(name: str, before: float | None, change: float | None, is_better: Any) -> list[str]:  # noqa: ANN401
+    if change is None:
+        return ["-", "", "only one side"]
+    better = is_better(name, change)
+    colour, word = {True: ("green", "better"), False: ("red", "worse"), None: (None, "same")}[better]
+    text = f"{'+' if change > 0 else ''}{show.number(change)}" if change else "0"
+    share = f"{change / abs(before):+.1%}" if before else ""
+    return [click.style(text, fg=colour), share, click.style(word, fg=colour)]
+
+
+@command()
+def current_command(session: Session) -> None:
+    """Say which version is live."""
+    registry = session.open()
+    live = registry.current()
+    if session.as_json:
+        show.as_json([_live_facts(each) for each in live])
+        return
+    named = [each for each in live if each.pointer.current is not None]
+    if not named:
+        registry.need_known()
+        raise NotFound("nothing is live", hint="mlv promote REF puts a version live")
+    for each in named:
+        name = f"v{each.pointer.current}"
+        tag = f"{each.model}-{name}"
+        if session.quiet:
+            show.line(name if len(named) == 1 else tag)
+        else:
+            mark = click.style(show.LIVE_MARK, fg="green")
+            show.line(f"{mark} {tag}{_details(each)}")
+
+
+def _details(live: Live) -> str:
+    pointer = live.pointer
+    words = []
+    if pointer.previous is not None:
+        words.append(f"previous v{pointer.previous}")
+    if pointer.staging is not None:
+        words.append(f"staging v{pointer.staging}")
+    if live.tip.relation in ("ahead", "diverged"):
+        words.append(f"this branch is {live.tip.relation}: maybe not published yet")
+    return f"  ({', '.join(words)})" if words else ""
+
+
+def _live_facts(live: Live) -> dict[str, Any]:
+    pointer = live.pointer
+
+    def name(value: int | None) -> str | None:
+        return None if value is None else f"v{value}"
+
+    return {
+        "model": live.model,
+        "version": name(pointer.current),
+        "tag": None if pointer.current is None else f"{live.model}-v{pointer.current}",
+        "previous": name(pointer.previous),
+        "staging": name(pointer.staging),
+        "commit": live.tip.commit,
+        "branch_is": live.tip.relation,
+    }
+
+
+@command()
+def status_command(session: Session) -> None:
+    """Show every model, what is live, and what needs attention."""
+    report = session.open().status()
+    if session.as_json:
+        show.as_json(report)
+    else:
+        for model in report["models"]:
+            show.line(_model_line(model, quiet=session.quiet))
+        if not session.quiet:
+            _surroundings(report)
+    if report["problems"]:
+        click.get_current_context().exit(4)
+
+
+def _model_line(model: dict[str, Any], *, quiet: bool) -> str:
+    live = model["production"]
+    if quiet:
+        return f"{model['model']} {live or '-'}"
+    mark = click.style(show.LIVE_MARK, fg="green") if live else " "
+    text = f"{mark} {show.heading(model['model'])}  {live + ' is live' if live else 'nothing live'}"
+    for key in ("previous", "staging", "latest"):
+        if model[key]:
+            text += f", {key} {model[key]}"
+    return f"{text} ({model['versions']} versions)"
+
+
+def _surroundings(report: dict[str, Any]) -> None:
+    if not report["models"]:
+        show.line("no version yet: mlv register MODEL --preprocessor FILE makes the first")
+    show.line()
+    show.line(f"registry branch {report['branch']} at {(report['commit'] or '-')[:10]}, "
+              f"{report['branch_is']}")  # fmt: skip
+    for problem in report["problems"]:
+        show.line(f"{click.style('problem:', fg='red')} {show.printable(problem['message'])}")
+        show.line(f"  {show.printable(problem['hint'])}")

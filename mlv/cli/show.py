@@ -1,0 +1,121 @@
+"""What a person reads: tables, numbers, sizes, colours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIVE_MARK = "●"
+STATUS_COLOURS = {
+    "production": "green",
+    "staging": "yellow",
+    "archived": "bright_black",
+    "yanked": "red",
+    "purged": "bright_black",
+}
+
+
+def printable(text: object) -> str:
+    """Make text from a repository harmless to a terminal; line breaks stay."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in str(text)
+    )
+
+
+def line(text: str = "") -> None:
+    """Print a line of the answer."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Tell something besides the answer, on standard error."""
+    click.echo(f"{click.style('note:', fg='cyan')} {printable(text)}", err=True)
+
+
+def as_json(document: object) -> None:
+    """Print JSON."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def status(name: str, width: int = 0) -> str:
+    """Colour a status."""
+    return click.style(name.ljust(width), fg=STATUS_COLOURS.get(name))
+
+
+def number(value: float | None) -> str:
+    """Write a metric: four decimals, or four digits where these say more."""
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return str(value)
+    small, large = 0.001, 100_000
+    return f"{value:.4f}" if value == 0 or small <= abs(value) < large else f"{value:.4g}"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes for a person."""
+    amount, step = float(count), 1000.0
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < step:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= step
+    return f"{amount:.1f} TB"
+
+
+def time(stamp: str) -> str:
+    """Write an RFC 3339 time in UTC to the minute."""
+    return f"{stamp[:10]} {stamp[11:16]}Z"
+
+
+def heading(text: str) -> str:
+    """Set a heading off."""
+    return click.style(text, bold=True)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) -> list[str]:
+    """Lay out a table as lines; columns past ``keep`` are left out where they do not fit.
+
+    Cells may be coloured. Columns after the first ``keep`` hold numbers and are set right.
+    """
+    shown = [[printable_cell(cell) for cell in row] for row in rows]
+    widths = [
+        max(len(click.unstyle(row[at])) for row in [headings, *shown]) for at in range(len(headings))
+    ]
+    count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
+    while count > keep and sum(widths[:count]) + 2 * count > room:
+        count -= 1
+    lines = [_row([heading(h) for h in headings[:count]], widths, keep)]
+    lines += [_row(row[:count], widths, keep) for row in shown]
+    if count < len(headings):
+        hidden = ", ".join(headings[count:])
+        lines.append(click.style(f"(no room for {hidden}: --json has all)", fg="bright_black"))
+    return lines
+
+
+def printable_cell(cell: str) -> str:
+    """Make a cell harmless, but keep the colours that we gave it."""
+    plain = click.unstyle(cell)
+    return cell if plain.isprintable() else printable(plain).replace("\n", " ")
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], keep: int) -> str:
+    padded = []
+    for at, (cell, width) in enumerate(zip(cells, widths, strict=False)):
+        blank = " " * (width - len(click.unstyle(cell)))
+        padded.append(blank + cell if at >= keep else cell + blank)
+    return "  ".join(padded).rstrip()
+
+
+def facts(pairs: dict[str, Any]) -> list[str]:
+    """Lay out names with values, one a line."""
+    width = max(map(len, pairs), default=0)
+    return [
+        f"  {printable(name).ljust(width)}  {printable_cell(str(value))}"
+        for name, value in pairs.items()
+    ]

@@ -1,0 +1,1 @@
+"""What mlv decides, without touching anything: pure functions over frozen values."""

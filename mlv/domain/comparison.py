@@ -1,0 +1,35 @@
+"""Two versions side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DELTA = "delta (b - a)"
+
+# Names that tell that less is better; anything else counts as "more is better".
+_LESS_IS_BETTER = (
+    "loss", "error", "err", "mae", "mse", "rmse", "mape", "latency", "time", "seconds",
+    "ms", "std", "brier", "perplexity", "wer", "cer", "fpr", "fnr", "bytes", "size",
+)  # fmt: skip
+
+
+def delta(
+    a: Mapping[str, float], b: Mapping[str, float]
+) -> dict[str, float | None]:
+    """Give b - a for each metric of either side, in a's order; None where one side lacks it."""
+    names = [*a, *(name for name in b if name not in a)]
+    return {name: b[name] - a[name] if name in a and name in b else None for name in names}
+
+
+def is_better(metric: str, change: float | None) -> bool | None:
+    """Say whether a change of this metric is for the better, judged by its name.
+
+    None: no change, or one side lacks it.
+    """
+    if not change:
+        return None
+    words = metric.lower().replace("-", "_").split("_")
+    return (change < 0) == any(word in _LESS_IS_BETTER for word in words)

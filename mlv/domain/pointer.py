@@ -1,0 +1,199 @@
+"""The pointer: which version is live, and every status. The only file that moves.
+
+A state machine: each verb takes a `Pointer` and gives the next one, or raises `StatusError`.
+A version whose status is not listed is ``registered``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.domain.names import Version, parse_number
+from mlv.errors import IntegrityError, NoPreviousVersion, StatusError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REGISTERED, STAGING, PRODUCTION = "registered", "staging", "production"
+ARCHIVED, YANKED, PURGED = "archived", "yanked", "purged"
+STATUSES = (REGISTERED, STAGING, PRODUCTION, ARCHIVED, YANKED, PURGED)
+
+
+class Pointer(NamedTuple):
+    """What is live of one model, as version numbers.
+
+    ``status`` lists every version that is not merely registered.
+    """
+
+    model: str
+    current: int | None
+    previous: int | None
+    status: Mapping[int, str]
+
+    def status_of(self, number: int) -> str:
+        """One of `STATUSES`."""
+        return self.status.get(number, REGISTERED)
+
+    @property
+    def staging(self) -> int | None:
+        """The one version in staging, if any."""
+        return next((n for n, status in self.status.items() if status == STAGING), None)
+
+    def to_bytes(self) -> bytes:
+        """Write it indented, one status a line, newest first, so that a diff reads well."""
+        newest_first = sorted(self.status, reverse=True)
+        document = {
+            "model": self.model,
+            "current": _name(self.current),
+            "previous": _name(self.previous),
+            "status": {f"v{n}": self.status[n] for n in newest_first},
+        }
+        return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def empty(model: str) -> Pointer:
+    """Give the pointer of a model of which nothing was ever staged or live."""
+    return Pointer(model, None, None, {})
+
+
+def stage(pointer: Pointer, number: int) -> Pointer:
+    """Put a registered or archived version in staging; the one staged before steps back."""
+    now = pointer.status_of(number)
+    if now == STAGING:
+        return pointer
+    if now == PRODUCTION:
+        raise StatusError(
+            f"{_tag(pointer, number)} is live already", hint="staging comes before production"
+        )
+    _refuse_withdrawn(pointer, number, now)
+    status = {n: s for n, s in pointer.status.items() if s != STAGING}
+    return pointer._replace(status={**status, number: STAGING})
+
+
+def promote(pointer: Pointer, number: int) -> Pointer:
+    """Put a version in production; the one that was live is archived and becomes previous.
+
+    Promoting what is live gives the pointer back as it is.
+    """
+    if number == pointer.current:
+        return pointer
+    _refuse_withdrawn(pointer, number, pointer.status_of(number))
+    return _live(pointer, number, previous=pointer.current)
+
+
+def rollback(pointer: Pointer, to: int | None = None) -> Pointer:
+    """Go back to the previous version, or to an archived one; previous is then empty."""
+    if pointer.current is None:
+        raise NoPreviousVersion(
+            f"No previous version to roll back to: nothing of {pointer.model!r} is live",
+            hint="mlv promote REF puts a version live",
+        )
+    target = pointer.previous if to is None else to
+    if target is None:
+        raise NoPreviousVersion(
+            f"No previous version to roll back to: {_tag(pointer, pointer.current)} "
+            "is the first, or was itself rolled back to",
+            hint=_name_another(pointer),
+        )
+    if target == pointer.current:
+        raise StatusError(f"{_tag(pointer, target)} is live already", hint=_name_another(pointer))
+    status = pointer.status_of(target)
+    if status != ARCHIVED:
+        raise StatusError(
+            f"cannot roll back to {_tag(pointer, target)}: it is {status}",
+            hint=_name_another(pointer),
+        )
+    return _live(pointer, target, previous=None)
+
+
+def _live(pointer: Pointer, number: int, *, previous: int | None) -> Pointer:
+    status = dict(pointer.status)
+    if pointer.current is not None:
+        status[pointer.current] = ARCHIVED
+    status[number] = PRODUCTION
+    return pointer._replace(current=number, previous=previous, status=status)
+
+
+def _refuse_withdrawn(pointer: Pointer, number: int, status: str) -> None:
+    if status in (YANKED, PURGED):
+        raise StatusError(
+            f"{_tag(pointer, number)} is {status}",
+            hint="a yanked or purged version does not go live: choose another, mlv list shows them",
+        )
+
+
+def _name_another(pointer: Pointer) -> str:
+    archived = sorted((n for n, s in pointer.status.items() if s == ARCHIVED), reverse=True)
+    if not archived:
+        return "no other version was live before: mlv promote REF goes forward"
+    names = ", ".join(f"v{n}" for n in archived[:5])
+    return (
+        f"name a version that was live before ({names}): "
+        f'mlv rollback --to v{archived[0]}, or rollback(to="v{archived[0]}")'
+    )
+
+
+def _name(number: int | None) -> str | None:
+    return None if number is None else f"v{number}"
+
+
+def _tag(pointer: Pointer, number: int) -> str:
+    return Version(pointer.model, number).tag
+
+
+def parse(data: bytes, model: str) -> Pointer:
+    """Read ``pointer.json`` of ``model`` strictly; `IntegrityError` says what is wrong with it."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _wrong(model, f"it is not JSON: {error}") from None
+    if not isinstance(document, dict) or set(document) != {"model", "current", "previous", "status"}:
+        raise _wrong(model, "it needs exactly model, current, previous and status")
+    if document["model"] != model:
+        raise _wrong(model, f"it belongs to the model {document['model']!r}")
+    if not isinstance(document["status"], dict):
+        raise _wrong(model, "status is not an object")
+    status = {}
+    for name, value in document["status"].items():
+        number = parse_number(name)
+        if number is None or value not in STATUSES[1:]:
+            raise _wrong(model, f"status {name!r}: {value!r} is not a version with a status")
+        status[number] = value
+    pointer = Pointer(
+        model, _read(model, document, "current"), _read(model, document, "previous"), status
+    )
+    _check(pointer)
+    return pointer
+
+
+def _read(model: str, document: dict[str, object], key: str) -> int | None:
+    value = document[key]
+    number = parse_number(value)
+    if value is not None and number is None:
+        raise _wrong(model, f"{key} {value!r} is not a version")
+    return number
+
+
+def _check(pointer: Pointer) -> None:
+    live = [n for n, status in pointer.status.items() if status == PRODUCTION]
+    if live != ([] if pointer.current is None else [pointer.current]):
+        raise _wrong(
+            pointer.model,
+            f"current is {_name(pointer.current)}, but in production is "
+            f"{', '.join(f'v{n}' for n in live) or 'nothing'}",
+        )
+    if sum(status == STAGING for status in pointer.status.values()) > 1:
+        raise _wrong(pointer.model, "more than one version is in staging")
+    if pointer.previous is not None and (
+        pointer.previous == pointer.current or pointer.current is None
+    ):
+        raise _wrong(pointer.model, f"previous is {_name(pointer.previous)}, which cannot be")
+
+
+def _wrong(model: str, what: str) -> IntegrityError:
+    path = f"registry/{model}/pointer.json"
+    return IntegrityError(
+        f"{path} was not written by mlv: {what}",
+        hint=f"git log -p -- {path} shows who changed it; git revert that commit",
+    )

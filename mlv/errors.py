@@ -1,0 +1,95 @@
+"""Every way in which mlv says no.
+
+    RegistryError            1  the base of them all
+    |-- InvalidInput         2  what was typed or passed in cannot be used
+    |-- ConfigError          1  mlv.yaml is wrong, or the repository is not set up
+    |-- WorkspaceError       1  the work tree is in a state that mlv will not write into
+    |-- StatusError          1  a status rule forbids the step
+    |   `-- NoPreviousVersion
+    |-- ProgramError         1  git or DVC failed; carries what was run and what it said
+    |-- StorageError         1  the file system refused: full, read-only, unreadable
+    |-- IntegrityError       4  bytes, a manifest or a pointer are not what was registered
+    |-- ChangedMeanwhile     5  somebody else was faster; nothing was overwritten
+    `-- NotFound             6  no such model, version or bytes
+
+The number is the exit code of the command line.
+"""
+
+from __future__ import annotations
+
+
+class RegistryError(Exception):
+    """What is wrong and where (``message``), and what to do about it (``hint``)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Give message and hint in one text, so that a bare traceback helps as well."""
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class InvalidInput(RegistryError):
+    """What was typed or passed in cannot be used; nothing was changed."""
+
+    exit_code = 2
+
+
+class ConfigError(RegistryError):
+    """mlv.yaml is wrong, or the repository is not set up for mlv."""
+
+
+class WorkspaceError(RegistryError):
+    """The work tree or index is in a state that mlv will not write into."""
+
+
+class StatusError(RegistryError):
+    """The statuses of the versions forbid this step."""
+
+
+class NoPreviousVersion(StatusError):
+    """There is nothing to roll back to without naming it."""
+
+
+class ProgramError(RegistryError):
+    """A program that mlv asked failed: its arguments, its exit code and what it said."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        argv: tuple[str, ...] = (),
+        code: int | None = None,
+        stderr: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.argv = argv
+        self.code = code
+        self.stderr = stderr
+
+
+class StorageError(RegistryError):
+    """The file system refused: it is full, read-only, or a file cannot be read."""
+
+
+class IntegrityError(RegistryError):
+    """Something is not what was registered."""
+
+    exit_code = 4
+
+
+class ChangedMeanwhile(RegistryError):
+    """Somebody else changed the registry first; nothing was overwritten."""
+
+    exit_code = 5
+
+
+class NotFound(RegistryError):
+    """There is no such model, version, or no copy of its bytes."""
+
+    exit_code = 6

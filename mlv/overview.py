@@ -1,0 +1,109 @@
+"""What `mlv status` says: every model, the branch, and what needs attention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlv.domain import pointer as pointers
+from mlv.domain.names import Version
+from mlv.errors import ConfigError, RegistryError
+from mlv.promotion import version_folder
+from mlv.store.versions import DIVERGED, folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlv.domain.pointer import Pointer
+    from mlv.store.versions import Tip, Versions
+
+
+def overview(versions: Versions, model: str | None) -> dict[str, Any]:
+    """Describe the registry; ``problems`` lists errors by message and hint."""
+    problems: list[RegistryError] = []
+    tip = versions.tip()
+    numbers: dict[str, list[int]] = {}
+    for tag in versions.tags(model):
+        try:
+            if versions.manifest_of(tag):
+                numbers.setdefault(tag.version.model, []).append(tag.version.number)
+        except RegistryError as error:
+            problems.append(error)
+    names = set(numbers) | set(versions.models_on(tip) if tip and not model else ())
+    models = []
+    for name in sorted(names):
+        pointer = _pointer(versions, tip, name, problems)
+        models.append(_model(name, pointer, numbers.get(name, [])))
+    problems += _branch_problems(versions, tip)
+    return {
+        "branch": versions.config.branch,
+        "commit": tip and tip.commit,
+        "branch_is": tip.relation if tip else "missing",
+        "models": models,
+        "problems": [{"message": p.message, "hint": p.hint} for p in problems],
+    }
+
+
+def _pointer(
+    versions: Versions, tip: Tip | None, model: str, problems: list[RegistryError]
+) -> Pointer:
+    if tip is None:
+        return pointers.empty(model)
+    try:
+        pointer = versions.pointer(tip, model)
+        _check_folder(versions, tip, pointer)
+    except RegistryError as error:
+        problems.append(error)
+        return pointers.empty(model)
+    return pointer
+
+
+def _check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
+    """Raise if the model's folder on the branch is not the live version's."""
+    if pointer.current is None:
+        return
+    version = Version(pointer.model, pointer.current)
+    expected = {e.name: e.oid for e in version_folder(versions, versions.record(version))}
+    folder = folder_of(pointer.model)
+    found = versions.git.objects.read_tree(f"{tip.commit}:{folder}") or []
+    actual = {e.name: e.oid for e in found if e.name != "pointer.json"}
+    odd = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))
+    if odd:
+        raise ConfigError(
+            f"{folder}/{odd[0]} on {versions.config.branch} is not that of {version.tag}, "
+            "which is live: it was changed by hand",
+            hint=f"git log -p {versions.config.branch} -- {folder}/{odd[0]} shows who; revert it, "
+            "or promote or stage a version: that writes the folder anew",
+        )
+
+
+def _branch_problems(versions: Versions, tip: Tip | None) -> Iterator[RegistryError]:
+    config = versions.config
+    if tip is None:
+        yield ConfigError(
+            f"the registry branch {config.branch!r} does not exist here",
+            hint=f"git fetch {config.remote} {config.branch}",
+        )
+        return
+    try:
+        versions.check_not_merged(tip)
+    except RegistryError as error:
+        yield error
+    if tip.relation == DIVERGED:
+        yield ConfigError(
+            f"{config.branch} and {config.remote}/{config.branch} have diverged; the local one counts",
+            hint=f"git log --oneline --left-right {config.branch}...{config.remote}/{config.branch}",
+        )
+
+
+def _model(name: str, pointer: Pointer, numbers: list[int]) -> dict[str, Any]:
+    def label(number: int | None) -> str | None:
+        return None if number is None else f"v{number}"
+
+    return {
+        "model": name,
+        "production": label(pointer.current),
+        "previous": label(pointer.previous),
+        "staging": label(pointer.staging),
+        "latest": label(max(numbers, default=None)),
+        "versions": len(numbers),
+    }

@@ -1,0 +1,406 @@
+"""Registering: one commit beside the branch, kept alive by its tag."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.domain import manifest as manifests
+from mlv.domain.manifest import MODEL, PREPROCESSOR, Artifact, Manifest
+from mlv.domain.names import Version, artifact_path, check_role
+from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
+from mlv.store import dvcfiles, lineage, modelclass
+from mlv.store.dvc import Dvc, Stored, open_dvc, storage_error
+from mlv.store.git import NO_OBJECT, RefUpdate
+from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, TREE, Entry, TreeWriter
+from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref
+from mlv.store.workspace import refuse_unmerged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from mlv.store.config import ModelConfig
+    from mlv.store.git import Git
+    from mlv.store.versions import Versions
+
+    # Asked with what is being done and how many bytes that is; told each step's bytes.
+    ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+# Bytes that a checkout of another version left behind are never staged by `git add -A`.
+GUARD = b"""\
+# Written by mlv: of a model's folder, Git holds these and nothing else.
+/*/*
+!/*/manifest.json
+!/*/pointer.json
+!/*/requirements.txt
+!/*/.gitignore
+!/*/*.dvc
+"""
+_ATTEMPTS = 100
+_SHOWN_METRICS = 3
+
+
+class Request(NamedTuple):
+    """What the user asks to register; ``sources`` are absolute paths by role."""
+
+    model: str
+    sources: Mapping[str, Path]
+    metrics: Mapping[str, float]
+    metadata: Mapping[str, Any]
+
+
+class Registered(NamedTuple):
+    """A new version, and what its user should know about it."""
+
+    manifest: Manifest
+    notes: tuple[str, ...]
+
+
+class _Source(NamedTuple):
+    """The tree that trained the model: HEAD's, plus what was not committed."""
+
+    commit: str
+    root: list[Entry]
+    dirty: list[str]
+
+
+def register(
+    versions: Versions, request: Request, config: ModelConfig, progress: ProgressBar
+) -> Registered:
+    """Register a version: check everything, store the bytes, then publish commit and tag."""
+    git = versions.git
+    top = _check_repository(git)
+    for role, source in request.sources.items():
+        _check_source(role, source, top)
+    source = _source_tree(git)
+    if config.require_clean and source.dirty:
+        raise WorkspaceError(
+            f"{FOLDER} of {request.model!r} wants a clean tree, but {source.dirty[0]} is not committed",
+            hint="git commit first, or lift require_clean in mlv.yaml",
+        )
+    with open_dvc(git.layout) as dvc:
+        notes = _check_dvc(git, dvc, source, top, request)
+        metadata = _metadata(request, source, config)
+        _free_version(versions, request.model)
+        artifacts = _store(dvc, request, top, progress, notes)
+    facts = _lineage(versions, source, request, artifacts, top, notes)
+    notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
+    manifest = _publish(versions, request, source, artifacts, metadata, facts)
+    return Registered(manifest, tuple(notes))
+
+
+# Checks: all before the first byte is stored -----------------------------------------------
+
+
+def _check_repository(git: Git) -> Path:
+    top = git.layout.top
+    if top is None:
+        raise ConfigError(
+            f"{git.layout.git_dir} is a bare repository", hint="register in a clone of it"
+        )
+    git.check_formats()
+    if git.objects.read("HEAD^{commit}") is None:
+        raise ConfigError(
+            f"{top} has no commit yet: a version's lineage starts at one", hint="git commit first"
+        )
+    if (top / FOLDER).is_symlink():
+        raise WorkspaceError(f"{top / FOLDER} is a symlink", hint="remove it: it belongs to mlv")
+    refuse_unmerged(git)
+    return top
+
+
+def _check_source(role: str, source: Path, top: Path) -> None:
+    check_role(role)
+    try:
+        facts = source.stat()
+    except FileNotFoundError:
+        broken = f"{source} is a broken symlink" if source.is_symlink() else ""
+        raise InvalidInput(
+            broken or f"there is no file {source} to register as {role}", hint="check the path"
+        ) from None
+    except OSError as error:
+        raise storage_error(error, source) from error
+    if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
+        raise InvalidInput(f"{source} is neither a file nor a folder")
+    if (top / FOLDER) in (source, *source.parents):
+        raise InvalidInput(
+            f"{source} lies in {FOLDER}/, where mlv keeps what is registered",
+            hint="register the file that training wrote",
+        )
+    if source.is_file() and not facts.st_size:
+        raise InvalidInput(f"{source} is empty", hint="did training finish?")
+    if source.suffix == ".dvc":
+        raise InvalidInput(f"{source} is DVC's note of a file", hint="give the file itself")
+    if not os.access(source, os.R_OK):
+        raise InvalidInput(f"{source} cannot be read", hint="check its permissions")
+
+
+def _check_dvc(
+    git: Git, dvc: Dvc, source: _Source, top: Path, request: Request
+) -> list[str]:
+    """Refuse what would make ``git checkout`` and ``dvc pull`` bring nothing."""
+    config = _committed_dvc_config(git, source)
+    dvc.check_remote()
+    folder = top / FOLDER / request.model
+    paths = [folder / artifact_path(role, path.name) for role, path in request.sources.items()]
+    hidden = dvc.hidden([*(p.with_name(f"{p.name}.dvc") for p in paths)])
+    if hidden:
+        raise ConfigError(
+            f"{hidden.relative_to(top).as_posix()} would be hidden from DVC by .gitignore or "
+            ".dvcignore: dvc pull would bring nothing",
+            hint="git check-ignore -v --no-index and dvc check-ignore -d name the rule: narrow it",
+        )
+    objection = dvc.remote_objection(config)
+    return [objection] if objection else []
+
+
+def _committed_dvc_config(git: Git, source: _Source) -> bytes:
+    folder = next((e for e in source.root if e.name == ".dvc" and e.kind == TREE), None)
+    found = git.objects.read(f"{folder.oid}:config") if folder else None
+    if found is None:
+        raise ConfigError(
+            "DVC is set up, but .dvc/config is not committed: a tag would not reproduce",
+            hint="mlv init commits it, or: git add .dvc .dvcignore && git commit",
+        )
+    return found.data
+
+
+def _metadata(request: Request, source: _Source, config: ModelConfig) -> dict[str, Any]:
+    metadata = {**config.metadata, **request.metadata}
+    filled: dict[str, Any] = {"git_commit": source.commit}
+    model = request.sources[MODEL]
+    if modelclass.is_pickle(model.name) and "model_class" not in metadata:
+        found = modelclass.read_class(model)
+        if found:
+            filled["model_class"] = found
+    metadata = manifests.check_metadata({**filled, **metadata})
+    missing = manifests.missing_metadata(metadata, list(config.require_metadata))
+    if missing:
+        raise InvalidInput(
+            f"mlv.yaml requires the metadata {', '.join(missing)}",
+            hint=" ".join(f"--meta {key}=..." for key in missing),
+        )
+    return metadata
+
+
+def _free_version(versions: Versions, model: str) -> Version:
+    """Continue from the highest number ever seen: of any tag of the name, kept ref, or pointer."""
+    numbers = [tag.version.number for tag in versions.tags(model)]
+    tip = versions.tip()
+    if tip:
+        numbers += versions.pointer(tip, model).status
+    version = Version(model, max(numbers, default=0) + 1)
+    if versions.git.objects.read(f"refs/heads/{version.tag}"):
+        raise InvalidInput(
+            f"a branch is called {version.tag}, and git checkout would take it for the version",
+            hint=f"git branch -m {version.tag} <another name>",
+        )
+    return version
+
+
+# What trained the model --------------------------------------------------------------------
+
+
+def _source_tree(git: Git) -> _Source:
+    """Write the tree of the work tree's tracked files and DVC files, beside the user's index."""
+    head = git.line("rev-parse", "HEAD")
+    with _scratch(git) as scratch:
+        index = scratch / "index"
+        shutil.copyfile(git.layout.git_dir / "index", index)
+        env = {"GIT_INDEX_FILE": str(index)}
+        quiet = ("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false")
+        git.run(*quiet, "add", "--update", "--", ":/", env=env)
+        loose = git.run(
+            "ls-files", "-z", "--others", "--exclude-standard", "--",
+            *(f":(top,glob)**/{name}" for name in ("dvc.yaml", "dvc.lock", "*.dvc", ".gitignore")),
+            f":(top,exclude){FOLDER}",
+        )  # fmt: skip
+        git.run(*quiet, "update-index", "--add", "-z", "--stdin", stdin=loose, env=env)
+        tree = git.line("write-tree", env=env)
+    names = git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", f"{head}^{{tree}}", tree)
+    dirty = [
+        name
+        for name in names.decode(errors="replace").split("\0")
+        if name and not name.startswith(f"{FOLDER}/")
+    ]
+    return _Source(head, git.objects.read_tree(tree) or [], dirty)
+
+
+@contextlib.contextmanager
+def _scratch(git: Git) -> Iterator[Path]:
+    folder = git.layout.git_dir / f"mlv-scratch-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir()
+        yield folder
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lineage(
+    versions: Versions,
+    source: _Source,
+    request: Request,
+    artifacts: Mapping[str, Artifact],
+    top: Path,
+    notes: list[str],
+) -> dict[str, Any]:
+    facts = lineage.capture(versions.git, source.commit, source.dirty, versions.config.remote)
+    path = request.sources[MODEL]
+    stage = dvcfiles.stage_of(path, top) if top in path.parents else None
+    if stage is None:
+        return facts
+    described, md5 = stage
+    if md5 == artifacts[MODEL].md5:
+        return {**facts, "stage": described}
+    notes.append(
+        f"{path.name} is not what the DVC stage {described['name']!r} last wrote: "
+        "its lineage names no stage (dvc repro, or dvc commit, then register again)"
+    )
+    return facts
+
+
+def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
+    for tag in reversed(versions.tags(model)):
+        if tag.message is None or sha256 in tag.message:
+            found = versions.manifest_of(tag)
+            if found and found.artifacts[MODEL].sha256 == sha256:
+                return [f"same model bytes as {tag.version.name}"]
+    return []
+
+
+# Bytes, then commit and tag ----------------------------------------------------------------
+
+
+def _store(
+    dvc: Dvc, request: Request, top: Path, progress: ProgressBar, notes: list[str]
+) -> dict[str, Artifact]:
+    artifacts = {}
+    for role, source in request.sources.items():
+        path = artifact_path(role, source.name)
+        with progress(f"storing {source.name}", _size(source)) as advance:
+            if source.is_dir():
+                target = top / FOLDER / request.model / path
+                stored, hidden = dvc.put_directory(source, target, advance)
+                if hidden:
+                    notes.append(f"{hidden} file(s) of {source.name} left out: .dvcignore hides them")
+            else:
+                stored = dvc.put_file(source, advance)
+        artifacts[role] = _artifact(role, path, stored)
+    return artifacts
+
+
+def _artifact(role: str, path: str, stored: Stored) -> Artifact:
+    return Artifact(role, path, stored.size, stored.md5, stored.sha256, stored.nfiles)
+
+
+def _size(source: Path) -> int:
+    if source.is_dir():
+        return sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
+    return source.stat().st_size
+
+
+def _publish(
+    versions: Versions,
+    request: Request,
+    source: _Source,
+    artifacts: Mapping[str, Artifact],
+    metadata: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> Manifest:
+    """Take the next free number, make commit and tag, and try again if another was faster."""
+    git = versions.git
+    identity = git.identity()
+    requirements = lineage.packages()
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for _ in range(_ATTEMPTS):
+        version = _free_version(versions, request.model)
+        manifest = manifests.create(
+            version,
+            artifacts,
+            registered_at=now,
+            registered_by=identity.rpartition(" ")[0].rpartition(" ")[0],
+            metrics=request.metrics,
+            metadata=metadata,
+            lineage=facts,
+        )
+        tree = _version_tree(git, source, manifest, requirements)
+        message = f"Register {version.tag}\n\n{REGISTERED_BY_MLV}\nMlv-Model: {version.model}\nMlv-To: {version.name}\n"
+        commit = git.write_commit(tree, source.commit, message)
+        try:
+            _tag(git, manifest, commit, identity)
+        except ChangedMeanwhile:
+            continue  # somebody took the number first
+        return manifest
+    raise ChangedMeanwhile(
+        f"{_ATTEMPTS} times somebody else took the next number of {request.model!r} first",
+        hint="try again when fewer register at once",
+    )
+
+
+def _version_tree(git: Git, source: _Source, manifest: Manifest, requirements: bytes) -> str:
+    """Write the tree: the source's, with ``registry/`` holding this version alone."""
+    files = {
+        "manifest.json": manifest.to_bytes(),
+        "requirements.txt": requirements,
+        ".gitignore": "".join(f"/{a.path}\n" for a in manifest.artifacts.values()).encode(),
+        **{f"{a.path}.dvc": dvcfiles.dvc_file(a) for a in manifest.artifacts.values()},
+    }
+    with _scratch(git) as scratch:
+        oids = git.write_blobs([GUARD, *files.values()], scratch)
+    guard, *rest = oids
+    with TreeWriter(git.layout.folder) as trees:
+        folder = trees.write(
+            Entry(FILE_MODE, name, oid) for name, oid in zip(files, rest, strict=True)
+        )
+        registry = trees.write(
+            [
+                Entry(FILE_MODE, ".gitignore", guard),
+                Entry(FOLDER_MODE, manifest.version.model, folder),
+            ]
+        )
+        others = [entry for entry in source.root if entry.name != FOLDER]
+        return trees.write([*others, Entry(FOLDER_MODE, FOLDER, registry)])
+
+
+def _tag(git: Git, manifest: Manifest, commit: str, identity: str) -> None:
+    """Publish the version by creating its tag, annotated with the manifest; all or nothing."""
+    version = manifest.version
+    name = f"refs/tags/{version.tag}"
+    message = f"{_subject(manifest)}\n\n{manifest.to_bytes().decode()}"
+    if git.is_on("tag.gpgsign") or git.is_on("tag.forcesignannotated"):
+        result = git.ask(
+            "tag", "-s", "--cleanup=verbatim", "-F", "-", version.tag, commit,
+            stdin=message.encode(),
+        )  # fmt: skip
+        found = git.objects.read(name)
+        if result.code and found:
+            raise ChangedMeanwhile(f"{version.tag} exists already")
+        if result.code or not found:
+            git.run("tag", "-s", "--cleanup=verbatim", "-F", "-", version.tag, commit, stdin=message.encode())
+            found = git.objects.read(name)
+        oid = found.oid if found else ""
+        git.update_refs([RefUpdate(kept_ref(version), oid, NO_OBJECT)], f"mlv: {version.tag}")
+        return
+    header = f"object {commit}\ntype commit\ntag {version.tag}\ntagger {identity}\n\n"
+    oid = git.line("mktag", stdin=(header + message).encode())
+    git.update_refs(
+        [RefUpdate(name, oid, NO_OBJECT), RefUpdate(kept_ref(version), oid, NO_OBJECT)],
+        f"mlv: register {version.tag}",
+    )
+
+
+def _subject(manifest: Manifest) -> str:
+    shown = list(manifest.metrics.items())[:_SHOWN_METRICS]
+    metrics = ", ".join(f"{name} {value:.6g}" for name, value in shown)
+    return f"{manifest.version.tag}: {metrics}" if metrics else manifest.version.tag
+
+

@@ -1,0 +1,476 @@
+"""ModelRegistry: one verb, one method."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.domain import pointer as pointers
+from mlv.domain.comparison import DELTA, delta
+from mlv.domain.names import DEFAULT_MODEL, Reference, Version, check_model
+from mlv.errors import ConfigError, InvalidInput, NotFound
+from mlv.store import config as configs
+from mlv.store.git import Git, find
+from mlv.store.versions import Versions, folder_of
+from mlv.store.workspace import recover_if_needed
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mlv.domain.manifest import Manifest
+    from mlv.domain.pointer import Pointer
+    from mlv.initialisation import Initialised
+    from mlv.promotion import Change
+    from mlv.registration import ProgressBar, Registered
+    from mlv.store.versions import Record, Tip
+
+    AnyPath = str | os.PathLike[str]
+
+_UNSAID: Any = object()
+
+
+class Live(NamedTuple):
+    """One model as the registry branch has it, and the commit that was read."""
+
+    model: str
+    pointer: Pointer
+    tip: Tip
+
+
+class ModelRegistry:
+    """The registry that a Git repository is.
+
+    ``path`` is the repository or any folder in it, in which ``mlv init`` ran. ``model`` binds the
+    registry to one model; bound to none, it takes the only one there is. ``notify`` is told, in
+    one line each, what the user should know besides the result; it logs unless given.
+    ``progress`` may give a bar for long work (see `registration.ProgressBar`).
+
+    Everything is read anew at each call. Every error is a `RegistryError`.
+    """
+
+    def __init__(
+        self,
+        path: AnyPath = ".",
+        model: str | None = None,
+        *,
+        notify: Callable[[str], None] | None = None,
+        progress: ProgressBar | None = None,
+    ) -> None:
+        self.model = None if model is None else check_model(model)
+        self._notify = notify or _log
+        self._progress = progress or _no_progress
+        self._git = Git(find(Path(path)))
+        self.config = _read_config(self._git)
+        self._versions = Versions(self._git, self.config)
+        for note in recover_if_needed(self._git):
+            self._notify(note)
+
+    def __repr__(self) -> str:
+        """Name the repository and the model."""
+        return f"ModelRegistry({str(self.path)!r}, model={self.model!r})"
+
+    @classmethod
+    def init(cls, path: AnyPath = ".", model: str | None = None) -> ModelRegistry:
+        """Set up Git, DVC and mlv.yaml in ``path``, whatever of these is missing."""
+        cls.initialise(path)
+        return cls(path, model)
+
+    @staticmethod
+    def initialise(path: AnyPath = ".") -> Initialised:
+        """Do what `init` does, and tell what was made."""
+        from mlv.initialisation import initialise  # noqa: PLC0415 - nothing else needs it
+
+        return initialise(Path(path))
+
+    @property
+    def path(self) -> Path:
+        """The top of the repository."""
+        return self._git.layout.folder
+
+    # Registering --------------------------------------------------------------------------
+
+    def register(
+        self,
+        model_path: AnyPath,
+        preprocessor_path: AnyPath | None = _UNSAID,
+        metrics: Mapping[str, float] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        artifacts: Mapping[str, AnyPath] | None = None,
+    ) -> str:
+        """Register a trained model; give the new version's name, ``v1``.
+
+        Paths are files or directories, which are copied, never moved. The preprocessor is given,
+        or declined with None ("it is inside the model"). ``metrics`` are finite numbers by name;
+        ``metadata`` JSON values (`domain.manifest.METADATA` lists what a version should carry);
+        ``artifacts`` further paths by role.
+        """
+        if preprocessor_path is _UNSAID:
+            raise InvalidInput(
+                "the preprocessor is neither given nor declined",
+                hint="preprocessor_path=..., or preprocessor_path=None if it is inside the model",
+            )
+        sources: dict[str, AnyPath] = {"model": model_path}
+        if preprocessor_path is not None:
+            sources["preprocessor"] = preprocessor_path
+        for role, path in (artifacts or {}).items():
+            if role in ("model", "preprocessor"):
+                raise InvalidInput(
+                    f"{role!r} is not a further artifact", hint=f"give it as {role}_path"
+                )
+            sources[role] = path
+        registered = self.register_all(sources, metrics or {}, metadata or {})
+        return registered.manifest.version.name
+
+    def register_all(
+        self,
+        sources: Mapping[str, AnyPath],
+        metrics: Mapping[str, float],
+        metadata: Mapping[str, Any],
+    ) -> Registered:
+        """Register artifacts by role, and give the manifest that was written."""
+        from mlv.domain.manifest import check_metadata, check_metrics  # noqa: PLC0415
+        from mlv.registration import Request, register  # noqa: PLC0415 - brings DVC
+
+        model = self.model or self._only_model() or DEFAULT_MODEL
+        request = Request(
+            model,
+            {role: Path(path).absolute() for role, path in sources.items()},
+            check_metrics(metrics),
+            check_metadata(metadata),
+        )
+        registered = register(self._versions, request, self.config.of(model), self._progress)
+        for note in registered.notes:
+            self._notify(note)
+        return registered
+
+    # Moving the pointer -------------------------------------------------------------------
+
+    def stage(self, ref: str, *, reason: str | None = None) -> str:
+        """Put a version in staging; the one staged before returns to registered."""
+        return self.move("stage", ref, reason=reason).version.name
+
+    def promote(self, ref: str, *, reason: str | None = None, from_: str | None = None) -> str:
+        """Put a version in production; the one that was live is archived and becomes previous.
+
+        Promoting what is live changes nothing. ``from_`` is the version that the caller believes
+        to be live: `ChangedMeanwhile` if it is not.
+        """
+        return self.move("promote", ref, reason=reason, from_=from_).version.name
+
+    def rollback(
+        self, *, to: str | None = None, reason: str | None = None, from_: str | None = None
+    ) -> str:
+        """Go back to the previous version, or ``to`` one that was live before; give its name."""
+        return self.move("rollback", to, reason=reason, from_=from_).version.name
+
+    def move(
+        self, action: str, ref: str | None, *, reason: str | None = None, from_: str | None = None
+    ) -> Change:
+        """Do what `stage`, `promote` and `rollback` do, and tell what changed."""
+        from mlv.promotion import Plan, carry_out  # noqa: PLC0415
+
+        version = self.resolve(ref) if ref is not None else None
+        live = self.live(version.model if version else None)
+        if version is not None:
+            self._versions.record(version)  # it exists, and is what it says
+        number = version.number if version else None
+        seen = live.pointer.current
+        if from_ is not None:
+            seen = self._sibling(live, from_).number
+        plan = Plan(action, live.model, _decision(action, number), seen, reason)
+        change = carry_out(self._versions, plan)
+        for note in change.notes:
+            self._notify(note)
+        if change.commit is None:
+            what = "staged" if action == "stage" else "live"
+            self._notify(f"{change.version.tag} is {what} already: nothing was changed")
+        return change
+
+    def _sibling(self, live: Live, ref: str) -> Version:
+        version = ModelRegistry.resolve(self._bound(live.model), ref)
+        if version.model != live.model:
+            raise InvalidInput(f"{ref!r} is of another model than {live.model!r}")
+        return version
+
+    def _bound(self, model: str) -> ModelRegistry:
+        if self.model == model:
+            return self
+        return ModelRegistry(self.path, model, notify=self._notify, progress=self._progress)
+
+    # Reading ------------------------------------------------------------------------------
+
+    def current_version(self) -> str | None:
+        """Name the version in production, ``v2``, or None."""
+        current = self.live().pointer.current
+        return None if current is None else f"v{current}"
+
+    def current(self) -> list[Live]:
+        """Give every model that has something live, or the bound one."""
+        if self.model:
+            return [self.live()]
+        tip = self._versions.need_tip()
+        every = [self._live(tip, model) for model in self._versions.models_on(tip)]
+        return [live for live in every if live.pointer.current is not None]
+
+    def live(self, model: str | None = None) -> Live:
+        """Give one model's pointer and where it was read."""
+        tip = self._versions.need_tip()
+        name = model or self.model
+        if name is None:
+            on_branch = self._versions.models_on(tip)
+            name = on_branch[0] if len(on_branch) == 1 else self._need_model()
+        return self._live(tip, name)
+
+    def _live(self, tip: Tip, model: str) -> Live:
+        pointer = self._versions.pointer(tip, model)
+        if not pointer.status:
+            # Rare, and a merged registration looks just like it.
+            self._versions.check_not_merged(tip)
+        return Live(model, pointer, tip)
+
+    def get_manifest(self, ref: str) -> dict[str, Any]:
+        """Give a version's manifest, with ``status`` and the two checksums at hand."""
+        record = self.record(ref)
+        pointer = self.live(record.manifest.version.model).pointer
+        return record.manifest.to_dict(pointer.status_of(record.manifest.version.number))
+
+    def list_versions(self) -> list[dict[str, Any]]:
+        """Give the manifests of all versions as `get_manifest` does, in numeric order."""
+        return [manifest.to_dict(status) for manifest, status in self.versions()]
+
+    def versions(self) -> list[tuple[Manifest, str]]:
+        """Give every version's manifest and status: of the bound model, or of all.
+
+        A tag that cannot be read is told to ``notify`` and left out.
+        """
+        from mlv.errors import IntegrityError  # noqa: PLC0415
+
+        tip = self._versions.tip()
+        known: dict[str, Pointer] = {}
+        found = []
+        for tag in self._versions.tags(self.model):
+            try:
+                manifest = self._versions.manifest_of(tag)
+            except IntegrityError as error:
+                self._notify(error.message)
+                continue
+            model = tag.version.model
+            if manifest is None:
+                continue
+            if model not in known:
+                known[model] = self._live(tip, model).pointer if tip else pointers.empty(model)
+            found.append((manifest, known[model].status_of(tag.version.number)))
+        return found
+
+    def compare(self, a: str, b: str) -> dict[str, dict[str, Any]]:
+        """Give the metrics of two versions, and b - a; None where one side lacks a metric.
+
+        The keys are the versions' names, or their tags if they are of two models.
+        """
+        first, second = self.record(a).manifest, self.record(b).manifest
+        same = first.version.model == second.version.model
+        left, right = (v.name if same else v.tag for v in (first.version, second.version))
+        return {
+            left: dict(first.metrics),
+            right: dict(second.metrics),
+            DELTA: delta(first.metrics, second.metrics),
+        }
+
+    def status(self) -> dict[str, Any]:
+        """Describe every model, the registry branch, and what needs attention."""
+        from mlv.overview import overview  # noqa: PLC0415
+
+        return overview(self._versions, self.model)
+
+    # Files --------------------------------------------------------------------------------
+
+    def current_artifacts(self) -> dict[str, Path]:
+        """Give the files of the version in production, as `artifacts` does."""
+        return self.artifacts("@production")
+
+    def artifacts(self, ref: str) -> dict[str, Path]:
+        """Give a version's files by role and its manifest: verified, read-only.
+
+        They lie in a folder of this version alone, and are fetched from the DVC remote if they
+        are not here. A version that was yanked or purged is refused.
+        """
+        from mlv.store import files  # noqa: PLC0415
+
+        record = self.record(ref)
+        self._refuse_withdrawn(record.manifest.version)
+        return files.hand_out(self._git.layout, record, self._progress)
+
+    def copy_out(self, ref: str, target: AnyPath) -> dict[str, Path]:
+        """Copy a version's verified files into a folder of the user's.
+
+        A file there that is something else is never overwritten.
+        """
+        from mlv.store import files  # noqa: PLC0415
+
+        return files.copy_out(self.artifacts(ref), Path(target).absolute())
+
+    def load(self, ref: str = "@production") -> dict[str, Any]:
+        """Load a version, that in production unless one is named; every byte is verified first.
+
+        ``model`` and ``preprocessor`` are the objects (None for a preprocessor that was declined;
+        a Path where the file is no pickle), further roles are Paths.
+        """
+        from mlv.store import files  # noqa: PLC0415
+
+        return files.load(self.artifacts(ref))
+
+    def verify(self, ref: str, *, fetch: bool = True) -> dict[str, str]:
+        """Hash a version's bytes here anew, wherever they lie: ``{role: "ok" | "not here"}``.
+
+        `IntegrityError` names the artifact, the SHA-256 expected and the one found. ``fetch``
+        brings bytes that are not here from the DVC remote first.
+        """
+        from mlv.promotion import version_folder  # noqa: PLC0415
+        from mlv.store import files  # noqa: PLC0415
+
+        record = self.record(ref)
+        version_folder(self._versions, record)
+        return files.verify(self._git.layout, record, self._progress, fetch=fetch)
+
+    def _refuse_withdrawn(self, version: Version) -> None:
+        from mlv.errors import StatusError  # noqa: PLC0415
+
+        tip = self._versions.tip()
+        status = self._versions.pointer(tip, version.model).status_of(version.number) if tip else ""
+        if status in (pointers.YANKED, pointers.PURGED):
+            raise StatusError(
+                f"{version.tag} is {status}: it is not handed out", hint="mlv list shows the others"
+            )
+
+    # References ---------------------------------------------------------------------------
+
+    def record(self, ref: str) -> Record:
+        """Read the version that a reference means, whole and consistent."""
+        return self._versions.record(self.resolve(ref))
+
+    def resolve(self, ref: str) -> Version:
+        """Find the version that a reference means: ``fraud-v3``, ``v3``, ``fraud@production``."""
+        reference = Reference.parse(ref)
+        if self.model and reference.model and reference.model != self.model:
+            raise InvalidInput(
+                f"{ref!r} is not of the model {self.model!r}", hint="leave --model out, or mend it"
+            )
+        model = reference.model or self.model or self._need_model()
+        if reference.number is not None:
+            return Version(model, reference.number)
+        if reference.alias == "latest":
+            tags = [t for t in self._versions.tags(model) if self._versions.manifest_of(t)]
+            if not tags:
+                raise self._no_model(model)
+            return tags[-1].version
+        pointer = self.live(model).pointer
+        number = pointer.current if reference.alias == "production" else pointer.staging
+        if number is None:
+            self._known(model)
+            raise NotFound(
+                f"nothing of {model!r} is in {reference.alias}",
+                hint=f"mlv {'promote' if reference.alias == 'production' else 'stage'} REF",
+            )
+        return Version(model, number)
+
+    def stated(self) -> configs.ModelConfig:
+        """Give what mlv.yaml states of the model that `register` would take."""
+        return self.config.of(self.model or self._only_model() or DEFAULT_MODEL)
+
+    def has_remote(self) -> bool:
+        """Whether the Git remote that mlv.yaml names exists."""
+        return self._git.config(f"remote.{self.config.remote}.url") is not None
+
+    def need_known(self) -> None:
+        """Raise `NotFound` if the bound model does not exist."""
+        if self.model:
+            self._known(self.model)
+
+    def models(self) -> list[str]:
+        """Name every model that has a version or a pointer."""
+        tip = self._versions.tip()
+        names = set(self._versions.models_on(tip) if tip else ())
+        unsure = [tag for tag in self._versions.tags() if tag.version.model not in names]
+        for tag in unsure:
+            if tag.version.model not in names and self._is_ours(tag.version):
+                names.add(tag.version.model)
+        return sorted(names)
+
+    def _is_ours(self, version: Version) -> bool:
+        path = f"refs/tags/{version.tag}:{folder_of(version.model)}/manifest.json"
+        kept = f"refs/mlv/{version.model}/{version.name}:{folder_of(version.model)}/manifest.json"
+        return any(self._git.objects.read(name) for name in (path, kept))
+
+    def _known(self, model: str) -> None:
+        if model not in self.models():
+            raise self._no_model(model)
+
+    def _no_model(self, model: str) -> NotFound:
+        import difflib  # noqa: PLC0415 - only for an error
+
+        names = self.models()
+        close = difflib.get_close_matches(model, names, 1)
+        hint = f"did you mean {close[0]!r}?" if close else ""
+        hint = hint or (f"known are {', '.join(names)}" if names else "mlv register makes one")
+        return NotFound(f"there is no model {model!r}", hint=hint)
+
+    def _only_model(self) -> str | None:
+        names = self.models()
+        if len(names) > 1:
+            raise InvalidInput(
+                f"which model? There are {', '.join(names)}", hint="--model NAME, or fraud-v3"
+            )
+        if names:
+            return names[0]
+        stated = list(self.config.models)
+        return stated[0] if len(stated) == 1 else None
+
+    def _need_model(self) -> str:
+        return self._only_model() or DEFAULT_MODEL
+
+
+def _decision(
+    action: str, number: int | None
+) -> Callable[[Pointer], tuple[Pointer, int]]:
+    def decide(pointer: Pointer) -> tuple[Pointer, int]:
+        if action == "stage":
+            assert number is not None  # noqa: S101 - stage has a reference
+            return pointers.stage(pointer, number), number
+        if action == "promote":
+            assert number is not None  # noqa: S101 - promote has a reference
+            return pointers.promote(pointer, number), number
+        after = pointers.rollback(pointer, number)
+        assert after.current is not None  # noqa: S101 - a rollback ends at a version
+        return after, after.current
+
+    return decide
+
+
+def _read_config(git: Git) -> configs.Config:
+    """Read mlv.yaml from the work tree, or where it is not there (sparse, bare) from HEAD."""
+    try:
+        text = (git.layout.folder / configs.FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise ConfigError(f"{configs.FILE} is not UTF-8 text") from error
+        found = git.objects.read(f"HEAD:{configs.FILE}")
+        if found is None:
+            raise ConfigError(
+                f"{git.layout.folder} is not a model registry yet: it has no {configs.FILE}",
+                hint="mlv init sets it up; on another branch, check out the one that has it",
+            ) from None
+        text = found.data.decode(errors="replace")
+    return configs.parse(text)
+
+
+def _log(note: str) -> None:
+    import logging  # noqa: PLC0415 - most calls have nothing to say
+
+    logging.getLogger("mlv").warning(note)
+
+
+@contextlib.contextmanager
+def _no_progress(what: str, size: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG001
+    yield lambda _: None

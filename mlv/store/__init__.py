@@ -1,0 +1,1 @@
+"""The outside world: Git, DVC, the work tree, files and configuration."""

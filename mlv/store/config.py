@@ -1,0 +1,174 @@
+"""mlv.yaml: what the repository states about its registry."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import yaml
+
+from mlv.domain.names import check_model, check_role
+from mlv.errors import ConfigError, RegistryError
+
+FILE = "mlv.yaml"
+_BRANCH = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+_REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+TEMPLATE = """\
+# This repository is a model registry: https://pypi.org/project/mlv
+# The tip of this branch says what is in production.
+branch: {branch}
+
+# What is stated for a model need not be typed: `mlv register` alone then works.
+# models:
+#   fraud:
+#     model: artifacts/model.pkl
+#     preprocessor: artifacts/preprocessor.pkl   # null: it is inside the model
+#     artifacts: {{tokenizer: artifacts/tokenizer}}
+#     metrics: metrics.json
+#     metadata: {{data_window: last_90_days}}
+#     require_metadata: [data_window, training_samples]
+#     require_clean: true                        # refuse uncommitted changes
+"""
+
+
+class ModelConfig(NamedTuple):
+    """What mlv.yaml states of one model; paths are relative to the repository's top.
+
+    ``preprocessor`` is a path, None where it is declined, or "" where nothing is said.
+    """
+
+    model: str = ""
+    preprocessor: str | None = ""
+    artifacts: dict[str, str] = {}  # noqa: RUF012 - never changed
+    metrics: str = ""
+    metadata: dict[str, Any] = {}  # noqa: RUF012
+    require_metadata: tuple[str, ...] = ()
+    require_clean: bool = False
+
+
+class Config(NamedTuple):
+    """mlv.yaml as a whole; ``defaults`` holds for models that are not listed."""
+
+    branch: str = "main"
+    remote: str = "origin"
+    defaults: ModelConfig = ModelConfig()
+    models: dict[str, ModelConfig] = {}  # noqa: RUF012
+
+    def of(self, model: str) -> ModelConfig:
+        """Give what is stated of ``model``."""
+        return self.models.get(model, self.defaults)
+
+
+class _Wrong(Exception):  # noqa: N818 - never leaves this file
+    def __init__(self, keys: tuple[str, ...], message: str) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+def parse(text: str) -> Config:
+    """Read mlv.yaml; `ConfigError` names the line and the key that is wrong."""
+    try:
+        document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{FILE}:{mark.line + 1}" if mark else FILE
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{where} is not YAML: {problem}") from None
+    try:
+        return _config(document if document is not None else {})
+    except _Wrong as wrong:
+        line = _line(text, wrong.keys)
+        raise ConfigError(
+            f"{FILE}:{line}: {'.'.join(wrong.keys) or 'the file'} {wrong}",
+            hint="docs/configuration.md lists every key",
+        ) from None
+
+
+def _config(document: object) -> Config:
+    top = _mapping(document, ())
+    _only(top, ("branch", "remote", "models", "require_metadata", "require_clean"), ())
+    branch = _text(top.get("branch", "main"), ("branch",))
+    if not _BRANCH.fullmatch(branch):
+        raise _Wrong(("branch",), f"{branch!r} is not a branch's name")
+    remote = _text(top.get("remote", "origin"), ("remote",))
+    if not _REMOTE.fullmatch(remote):
+        raise _Wrong(("remote",), f"{remote!r} is not a remote's name")
+    defaults = _requirements(ModelConfig(), top, ())
+    models = _mapping(top.get("models"), ("models",))
+    return Config(
+        branch, remote, defaults, {str(n): _model(str(n), m, defaults) for n, m in models.items()}
+    )
+
+
+def _model(name: str, document: object, defaults: ModelConfig) -> ModelConfig:
+    at = ("models", name)
+    _check(check_model, name, at)
+    facts = _mapping(document, at)
+    _only(facts, ModelConfig._fields, at)
+    artifacts = _mapping(facts.get("artifacts"), (*at, "artifacts"))
+    for role, path in artifacts.items():
+        _check(check_role, role, (*at, "artifacts", str(role)))
+        _text(path, (*at, "artifacts", str(role)))
+    preprocessor = facts.get("preprocessor", "")
+    if preprocessor is not None:
+        _text(preprocessor, (*at, "preprocessor"))
+    config = ModelConfig(
+        model=_text(facts.get("model", ""), (*at, "model")),
+        preprocessor=preprocessor,
+        artifacts=artifacts,
+        metrics=_text(facts.get("metrics", ""), (*at, "metrics")),
+        metadata=_mapping(facts.get("metadata"), (*at, "metadata")),
+        require_metadata=defaults.require_metadata,
+        require_clean=defaults.require_clean,
+    )
+    return _requirements(config, facts, at)
+
+
+def _requirements(config: ModelConfig, facts: dict[str, Any], at: tuple[str, ...]) -> ModelConfig:
+    keys = facts.get("require_metadata", config.require_metadata)
+    if not isinstance(keys, (list, tuple)) or not all(isinstance(key, str) for key in keys):
+        raise _Wrong((*at, "require_metadata"), "must be a list of metadata keys")
+    clean = facts.get("require_clean", config.require_clean)
+    if not isinstance(clean, bool):
+        raise _Wrong((*at, "require_clean"), f"must be true or false, not {clean!r}")
+    return config._replace(require_metadata=tuple(keys), require_clean=clean)
+
+
+def _mapping(value: object, at: tuple[str, ...]) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _Wrong(at, f"must be keys with values, not {value!r}")
+    return value
+
+
+def _text(value: object, at: tuple[str, ...]) -> str:
+    if not isinstance(value, str):
+        raise _Wrong(at, f"must be text, not {value!r}")
+    return value
+
+
+def _only(facts: dict[str, Any], known: tuple[str, ...], at: tuple[str, ...]) -> None:
+    for key in facts:
+        if key not in known:
+            raise _Wrong((*at, str(key)), f"is not known here; known are {', '.join(known)}")
+
+
+def _check(check: Any, value: object, at: tuple[str, ...]) -> None:  # noqa: ANN401
+    try:
+        check(value)
+    except RegistryError as error:
+        raise _Wrong(at, f"is wrong: {error.message}") from None
+
+
+def _line(text: str, keys: tuple[str, ...]) -> int:
+    node = yaml.compose(text, yaml.SafeLoader)
+    line = 1
+    for wanted in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        for key, value in pairs:
+            if str(key.value) == wanted:
+                line, node = key.start_mark.line + 1, value
+                break
+    return line

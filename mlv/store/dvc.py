@@ -1,0 +1,468 @@
+"""DVC: the only file that knows it.
+
+DVC's own configuration decides where the cache is, how files are linked and which remote there
+is. Nothing here takes DVC's repository lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import stat
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.errors import (
+    ConfigError,
+    InvalidInput,
+    NotFound,
+    ProgramError,
+    RegistryError,
+    StorageError,
+)
+from mlv.store.dvcfiles import Member, named_md5, read_listing
+from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dvc.repo import Repo
+    from fsspec.callbacks import Callback
+
+    from mlv.store.git import Layout
+    from mlv.store.hashing import Progress
+
+_CACHE_MODE = 0o444  # by this DVC knows that an object is whole
+_STALE_SECONDS = 24 * 3600
+_IGNORE_FILE = ".dvcignore"
+
+
+class Stored(NamedTuple):
+    """What was put into the cache; a directory also has its files counted."""
+
+    md5: str
+    sha256: str
+    size: int
+    nfiles: int | None = None
+
+
+def is_set_up(layout: Layout) -> bool:
+    """Whether DVC was initialised at the repository's top."""
+    return layout.top is not None and (layout.top / ".dvc").is_dir()
+
+
+def open_dvc(layout: Layout) -> Dvc:
+    """Open DVC in this work tree."""
+    if layout.top is None:
+        raise ConfigError(
+            f"{layout.git_dir} is a bare repository: DVC needs a work tree",
+            hint="clone it, and use the clone",
+        )
+    if not is_set_up(layout):
+        raise ConfigError(
+            f"DVC is not set up in {layout.top}",
+            hint="mlv init does it; a .dvc in a folder below the top of the repository does not count",
+        )
+    return Dvc(layout)
+
+
+def initialise(top: Path) -> None:
+    """Set DVC up at the repository's top; it stages its own files."""
+    with _asking("set itself up"):
+        from dvc.repo import Repo  # noqa: PLC0415 - importing DVC takes half a second
+
+        Repo.init(str(top)).close()
+
+
+class Dvc:
+    """DVC in one work tree."""
+
+    def __init__(self, layout: Layout) -> None:
+        assert layout.top  # noqa: S101 - open_dvc saw to it
+        self._top = layout.top
+        with _asking("open the repository"):
+            from dvc.repo import Repo  # noqa: PLC0415
+
+            self._repo: Repo = Repo(str(layout.top))
+            odb = self._repo.cache.local
+            self._cache = Path(odb.path)
+            self._makedirs = odb.makedirs
+        self._sibling = self._main_cache(layout)
+
+    def close(self) -> None:
+        """Let go of DVC's databases."""
+        self._repo.close()
+
+    def __enter__(self) -> Dvc:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _main_cache(self, layout: Layout) -> Path | None:
+        """Give the main work tree's cache where this is a linked one with a cache of its own.
+
+        Bytes must outlive a linked work tree, so they are kept in both.
+        """
+        if layout.git_dir == layout.common_dir or "dir" in self._repo.config["cache"]:
+            return None
+        main = layout.common_dir.parent / ".dvc"
+        return main / "cache" / "files" / "md5" if main.is_dir() else None
+
+    # Putting in ---------------------------------------------------------------------------
+
+    def put_file(self, source: Path, progress: Progress) -> Stored:
+        """Copy a file into the cache, durably, under its md5."""
+        with self._scratch() as scratch, _on_disk(self._cache):
+            digest = self._put(_real(source, [self._cache]), scratch, progress)
+        return Stored(*digest)
+
+    def put_directory(self, source: Path, target: Path, progress: Progress) -> tuple[Stored, int]:
+        """Copy a directory into the cache as DVC would see it at ``target``.
+
+        What ``.dvcignore`` hides there is left out; gives how many files that were.
+        """
+        members, sums, size, hidden = [], [], 0, 0
+        with self._scratch() as scratch, _on_disk(self._cache):
+            for inside, path in walk_files(source, self._cache):
+                if inside.rpartition("/")[2] == _IGNORE_FILE:
+                    raise InvalidInput(
+                        f"{path} would hide files from DVC", hint="leave it out of the artifact"
+                    )
+                if self._is_hidden(target / inside):
+                    hidden += 1
+                    continue
+                digest = self._put(path, scratch, progress)
+                members.append(Member(inside, digest.md5))
+                sums.append((inside, digest.sha256))
+                size += digest.size
+            if not members:
+                raise InvalidInput(
+                    f"{source} holds no file" + (" that .dvcignore lets through" if hidden else ""),
+                    hint="an artifact has at least one file",
+                )
+            md5 = self._put_listing(members, scratch)
+        return Stored(md5, listing_sha256(sums), size, len(members)), hidden
+
+    def _put(self, source: Path, scratch: Path, progress: Progress) -> Digest:
+        copy = scratch / uuid.uuid4().hex
+        digest = copy_hashed(source, copy, progress)
+        self._install(copy, digest)
+        return digest
+
+    def _put_listing(self, members: list[Member], scratch: Path) -> str:
+        from dvc_data.hashfile.hash_info import HashInfo  # noqa: PLC0415
+        from dvc_data.hashfile.tree import Tree  # noqa: PLC0415
+
+        tree = Tree()
+        for member in members:
+            tree.add(tuple(member.path.split("/")), None, HashInfo("md5", member.md5))
+        source, copy = scratch / "listing", scratch / "listing-copy"
+        source.write_bytes(tree.as_bytes())
+        digest = copy_hashed(source, copy, lambda _: None)
+        self._install(copy, digest._replace(md5=f"{digest.md5}.dir"))
+        return f"{digest.md5}.dir"
+
+    def _install(self, copy: Path, digest: Digest) -> None:
+        """Rename a whole copy to where the cache keeps it, in place of what may lie there.
+
+        An object that lies there already may be damaged, and DVC would not notice.
+        """
+        target = self._path(self._cache, digest.md5)
+        copy.chmod(_CACHE_MODE)
+        self._makedirs(str(target.parent))
+        try:
+            os.replace(copy, target)
+        except PermissionError:  # a shared cache, and the object is somebody else's
+            if not target.is_file() or sha256_of(target) != digest.sha256:
+                raise
+        _sync_folder(target.parent)
+        if self._sibling:
+            _link_or_copy(target, self._path(self._sibling, digest.md5))
+
+    @contextlib.contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Make a folder on the cache's file system; sweep away what a killed mlv left there."""
+        parent = self._cache.parent.parent / "mlv-partial"
+        with _on_disk(parent):
+            self._makedirs(str(parent))
+            for old in parent.iterdir():
+                if time.time() - old.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(old, ignore_errors=True)
+            folder = parent / uuid.uuid4().hex
+            folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # Taking out ---------------------------------------------------------------------------
+
+    def object_path(self, md5: str) -> Path | None:
+        """Find an object in the cache."""
+        for cache in filter(None, (self._cache, self._sibling)):
+            path = self._path(cache, md5)
+            if path.is_file():
+                return path
+        return None
+
+    def members(self, md5: str, name: str) -> list[Member]:
+        """Read the files of a directory whose listing is in the cache."""
+        path = self.object_path(md5)
+        if path is None:
+            raise NotFound(f"the listing of {name} is not in the DVC cache")
+        with _on_disk(path):
+            return read_listing(path.read_bytes(), name)
+
+    def missing(self, md5s: Iterable[str], name: str) -> list[str]:
+        """Name the objects that are not in the cache, of directories also their files."""
+        absent = []
+        for md5 in md5s:
+            if self.object_path(md5) is None:
+                absent.append(md5)
+            elif md5.endswith(".dir"):
+                absent += [m.md5 for m in self.members(md5, name) if not self.object_path(m.md5)]
+        return absent
+
+    def fetch(self, md5s: list[str], name: str, progress: Progress) -> None:
+        """Bring objects from the DVC remote into the cache, of directories also their files."""
+        for _ in ("directories' listings and files", "the files that these list"):
+            absent = self.missing(md5s, name)
+            if absent:
+                self._transfer(absent, name, progress)
+        absent = self.missing(md5s, name)
+        if absent:
+            raise NotFound(
+                f"{len(absent)} file(s) of {name} are neither in the DVC cache nor on the DVC "
+                f"remote {self.remote_name()!r}",
+                hint="whoever registered it has them: dvc push --all-tags there",
+            )
+
+    def _transfer(self, md5s: list[str], name: str, progress: Progress) -> None:
+        remote = self.remote_name()
+        if remote is None:
+            raise NotFound(
+                f"the bytes of {name} are not in the DVC cache, and there is no DVC remote to ask",
+                hint="dvc remote add -d NAME URL, then try again",
+            )
+        with _asking(f"fetch {name} from the remote {remote!r}"):
+            from dvc_data.hashfile.hash_info import HashInfo  # noqa: PLC0415
+            from dvc_data.hashfile.transfer import transfer  # noqa: PLC0415
+
+            odb = self._repo.cloud.get_remote_odb(remote, "fetch")
+            wanted = [HashInfo("md5", md5) for md5 in md5s]
+            transfer(odb, self._repo.cache.local, wanted, callback=_callback(progress))
+
+    # What DVC thinks ----------------------------------------------------------------------
+
+    def remote_name(self) -> str | None:
+        """The default DVC remote's name."""
+        name = self._repo.config["core"].get("remote")
+        return str(name) if name else None
+
+    def remote_objection(self, committed: bytes) -> str | None:
+        """Say what a new machine, which sees only the committed configuration, would lack."""
+        name = self.remote_name()
+        if name is None:
+            return "no DVC remote is set up: the bytes are on this machine only (dvc remote add -d)"
+        from configobj import ConfigObj, ConfigObjError  # noqa: PLC0415 - DVC's own parser
+
+        try:
+            seen = ConfigObj(committed.decode(errors="replace").splitlines())
+        except ConfigObjError:
+            return "the committed .dvc/config cannot be read"
+        if seen.get("core", {}).get("remote") != name or f'remote "{name}"' not in {
+            section.strip("'") for section in seen
+        }:
+            return (
+                f"the DVC remote {name!r} is not in the committed .dvc/config: a new machine "
+                "will not find the bytes (dvc remote add -d, without --local, and commit)"
+            )
+        return None
+
+    def check_remote(self) -> None:
+        """Refuse a remote on which objects have no address by hash."""
+        name = self.remote_name()
+        config = self._repo.config["remote"].get(name, {}) if name else {}
+        if config.get("version_aware") or config.get("worktree"):
+            raise ConfigError(
+                f"the DVC remote {name!r} is version_aware: a version cannot be addressed there",
+                hint=f"dvc remote modify {name} version_aware false, or use another remote",
+            )
+
+    def hidden(self, paths: Iterable[Path]) -> Path | None:
+        """Find a path that DVC would not see: ``dvc pull`` would say "up to date"."""
+        for path in paths:
+            if self._is_hidden(path) or self._repo.scm.is_ignored(str(path)):
+                return path
+        return None
+
+    def _is_hidden(self, path: Path) -> bool:
+        return bool(self._repo.dvcignore.is_ignored_file(str(path)))
+
+    # Bytes in the work tree ---------------------------------------------------------------
+
+    def is_replaceable(self, path: Path) -> bool:
+        """Whether what lies at ``path`` is in the cache too, so that nothing is lost with it."""
+        from dvc_data.hashfile.build import build  # noqa: PLC0415
+
+        with _asking(f"hash {path}"):
+            odb = self._repo.cache.local
+            _, _, found = build(odb, str(path), odb.fs, "md5", dry_run=True)
+            md5 = found.hash_info.value if found.hash_info else None
+        return md5 is not None and not self.missing([md5], path.name)
+
+    def has_bytes_of(self, dvc_file: Path) -> bool:
+        """Whether the cache has all that a ``.dvc`` file in the work tree names."""
+        md5 = named_md5(dvc_file.read_bytes())
+        return md5 is not None and not self.missing([md5], dvc_file.stem)
+
+    def check_out(self, dvc_files: list[Path]) -> None:
+        """Put the bytes of ``.dvc`` files in the work tree, as DVC links them."""
+        with _asking("check the files out"):
+            self._repo.checkout(targets=[str(path) for path in dvc_files], force=True)
+
+    @staticmethod
+    def _path(cache: Path, md5: str) -> Path:
+        return cache / md5[:2] / md5[2:]
+
+
+def link(source: Path, target: Path) -> None:
+    """Make ``target`` a read-only twin of a cache object: reflink, hard link or copy.
+
+    A hard link only where the object belongs to this user: its owner can change it.
+    """
+    from dvc_objects.fs import system  # noqa: PLC0415
+
+    with contextlib.suppress(OSError, NotImplementedError):
+        system.reflink(str(source), str(target))
+        target.chmod(_CACHE_MODE)
+        return
+    target.unlink(missing_ok=True)
+    facts = source.stat()
+    is_own = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+    if is_own and stat.S_IMODE(facts.st_mode) == _CACHE_MODE:
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
+    target.chmod(_CACHE_MODE)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return
+    beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
+    link(source, beside)
+    os.replace(beside, target)
+
+
+def walk_files(root: Path, cache: Path) -> Iterator[tuple[str, Path]]:
+    """Walk the files of an artifact's directory, in a fixed order: path inside, and real file.
+
+    Refuses what cannot be kept: a symlink that leads out, a socket, a folder that is a link.
+    """
+    folders = [""]
+    while folders:
+        folder = folders.pop(0)
+        for entry in sorted(os.scandir(root / folder), key=lambda e: e.name):
+            path, inside = Path(entry.path), f"{folder}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{inside}/")
+            elif entry.is_symlink():
+                yield inside, _real(path, [cache, root])
+            elif entry.is_file(follow_symlinks=False):
+                yield inside, path
+            else:
+                raise InvalidInput(f"{path} is neither a file nor a folder", hint="leave it out")
+
+
+def _real(path: Path, places: list[Path]) -> Path:
+    """Follow a symlink that leads into one of ``places``, such as those that DVC itself makes."""
+    if not path.is_symlink():
+        return path
+    target = path.resolve()
+    if target.is_file() and any(place.resolve() in target.parents for place in places):
+        return target
+    raise InvalidInput(
+        f"{path} is a symlink to {os.readlink(path)}",
+        hint="give the file it points to: an artifact holds bytes, not links",
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows has no handle for it; renames are journalled there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _callback(progress: Progress) -> Callback:
+    from fsspec.callbacks import Callback  # noqa: PLC0415
+
+    class Bytes(Callback):  # type: ignore[misc] - fsspec is untyped
+        """Tell the bytes of each file's transfer, whichever thread runs it."""
+
+        def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Callback:  # noqa: ANN401, ARG002
+            return Single()
+
+    class Single(Callback):  # type: ignore[misc]
+        def relative_update(self, inc: int = 1) -> None:
+            progress(inc)
+
+        def absolute_update(self, value: int) -> None:
+            progress(value - self.value)
+            self.value = value
+
+    return Bytes()
+
+
+@contextlib.contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Ask DVC for something: quietly, and with whatever it raises told in one line.
+
+    Its remotes' libraries raise all kinds of exceptions, so every kind is caught.
+    """
+    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    except RegistryError:
+        raise
+    except OSError as error:
+        raise storage_error(error) from error
+    except Exception as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise ProgramError(f"DVC could not {what}: {said[0]}", hint=" ".join(said[1:3])) from error
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _on_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: OSError, path: Path | None = None) -> StorageError:
+    """Say what the file system refused, and where."""
+    where = error.filename or path or ""
+    return StorageError(
+        f"{where}: {error.strerror or error}".lstrip(": "),
+        hint="nothing was registered or changed; free space or permissions, then try again",
+    )
+
+

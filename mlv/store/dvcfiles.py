@@ -1,0 +1,120 @@
+"""The text formats of DVC that mlv reads and writes, without DVC itself."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from mlv.domain.manifest import Artifact
+from mlv.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MD5_LENGTH = 32
+
+
+class Member(NamedTuple):
+    """A file of a directory as DVC lists it: its path inside, and its md5."""
+
+    path: str
+    md5: str
+
+
+def dvc_file(artifact: Artifact) -> bytes:
+    """Write the ``.dvc`` file of an artifact."""
+    facts: dict[str, Any] = {"md5": artifact.md5, "size": artifact.size}
+    if artifact.nfiles is not None:
+        facts["nfiles"] = artifact.nfiles
+    facts.update(hash="md5", path=artifact.path)
+    return yaml.safe_dump({"outs": [facts]}, sort_keys=False).encode()
+
+
+def names_artifact(data: bytes, artifact: Artifact) -> bool:
+    """Whether a ``.dvc`` file names just what mlv would have it name."""
+    try:
+        return bool(yaml.safe_load(data) == yaml.safe_load(dvc_file(artifact)))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return False
+
+
+def named_md5(data: bytes) -> str | None:
+    """Read the md5 that a ``.dvc`` file names."""
+    try:
+        return str(yaml.safe_load(data)["outs"][0]["md5"])
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, IndexError):
+        return None
+
+
+def read_listing(data: bytes, name: str) -> list[Member]:
+    """Read a ``.dir`` object. It may come from anywhere: a path that leaves is refused."""
+    try:
+        document = json.loads(data)
+        members = [Member(entry["relpath"], entry["md5"]) for entry in document]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise IntegrityError(f"the listing of {name} is not one of DVC's") from None
+    for member in members:
+        if not _is_inside(member.path) or not _is_md5(member.md5):
+            raise IntegrityError(f"the listing of {name} names {member.path!r}, which is no file")
+    if len({member.path for member in members}) != len(members):
+        raise IntegrityError(f"the listing of {name} names a file twice")
+    return members
+
+
+def _is_inside(path: object) -> bool:
+    if not isinstance(path, str) or not path or "\\" in path or "\0" in path or ":" in path:
+        return False
+    parts = path.split("/")
+    return not any(part in ("", ".", "..") for part in parts)
+
+
+def _is_md5(text: object) -> bool:
+    return (
+        isinstance(text, str) and len(text) == _MD5_LENGTH and not set(text) - set("0123456789abcdef")
+    )
+
+
+def stage_of(path: Path, top: Path) -> tuple[dict[str, Any], str] | None:
+    """Find the DVC stage that writes ``path``, by the nearest ``dvc.lock`` above that names it.
+
+    Gives ``{name, cmd, deps, params}`` for the manifest and the md5 that the stage left, or None.
+    """
+    for folder in path.parents:
+        lock = folder / "dvc.lock"
+        if lock.is_file():
+            for name, stage in _stages(lock):
+                md5 = _output(stage, path.relative_to(folder).as_posix())
+                if md5 is not None:
+                    return _stage_facts(name, stage, lock, top), md5
+        if folder == top:
+            break
+    return None
+
+
+def _stages(lock: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        document = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        yield from document["stages"].items()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
+        return  # a broken dvc.lock is DVC's to report
+
+
+def _output(stage: dict[str, Any], path: str) -> str | None:
+    for out in stage.get("outs") or []:
+        if posixpath.normpath(str(out.get("path"))) == path:
+            return str(out.get("md5", ""))
+    return None
+
+
+def _stage_facts(name: str, stage: dict[str, Any], lock: Path, top: Path) -> dict[str, Any]:
+    where = PurePosixPath(lock.relative_to(top).parent.as_posix())
+    deps = {
+        str(dep.get("path")): dep.get("md5") or dep.get("etag") or dep.get("checksum")
+        for dep in stage.get("deps") or []
+    }
+    facts = {"name": name, "cmd": stage.get("cmd"), "deps": deps, "params": stage.get("params") or {}}
+    return facts if str(where) == "." else {**facts, "folder": str(where)}

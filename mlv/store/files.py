@@ -1,0 +1,126 @@
+"""A version's files: handing them out, loading and verifying them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlv.errors import InvalidInput, NotFound, RegistryError, StorageError
+from mlv.store import handout, modelclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from mlv.store.dvc import Dvc
+    from mlv.store.git import Layout
+    from mlv.store.versions import Record
+
+    ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+OK, ABSENT = "ok", "not here"
+
+
+def hand_out(layout: Layout, record: Record, progress: ProgressBar) -> dict[str, Path]:
+    """Give a version's files by role, and its manifest, verified."""
+    size = sum(artifact.size for artifact in record.manifest.artifacts.values())
+    tag = record.manifest.version.tag
+    try:
+        with progress(f"verifying {tag}", size) as advance:
+            return handout.hand_out(layout.common_dir, record, lambda: _open(layout), advance)
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or layout.common_dir}: {error.strerror or error}",
+            hint=f"{tag} could not be laid out under {layout.common_dir / 'mlv'}",
+        ) from error
+
+
+def copy_out(files: Mapping[str, Path], target: Path) -> dict[str, Path]:
+    """Copy handed-out files into a folder of the user's; nothing else there is overwritten."""
+    try:
+        return handout.copy_out(files, target)
+    except FileExistsError as error:
+        raise InvalidInput(
+            f"{error} exists, and is something else", hint="move it, or choose another --out"
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or target}: {error.strerror or error}", hint="nothing was overwritten"
+        ) from error
+
+
+def _open(layout: Layout) -> Dvc:
+    from mlv.store.dvc import open_dvc  # noqa: PLC0415 - a version that is here needs no DVC
+
+    return open_dvc(layout)
+
+
+def load(files: Mapping[str, Path]) -> dict[str, Any]:
+    """Unpickle ``model`` and ``preprocessor`` of verified files; other roles stay Paths."""
+    loaded: dict[str, Any] = {"preprocessor": None}
+    for role, path in files.items():
+        if role in ("model", "preprocessor") and modelclass.is_pickle(path.name):
+            loaded[role] = _unpickle(path)
+        elif role != "manifest":
+            loaded[role] = path
+    return loaded
+
+
+def _unpickle(path: Path) -> object:
+    import joblib  # noqa: PLC0415 - brings numpy
+
+    try:
+        return joblib.load(path)
+    except ImportError as error:
+        raise RegistryError(
+            f"{path.name} needs a package that is not installed: {error}",
+            hint="requirements.txt in the version's folder lists what it was trained with: "
+            "git show TAG:registry/MODEL/requirements.txt",
+        ) from error
+    except Exception as error:
+        # What a model raises while it is unpickled can be anything.
+        raise RegistryError(
+            f"{path.name} is what was registered, but cannot be unpickled here: {error}",
+            hint="other versions of its packages may be installed: compare requirements.txt",
+        ) from error
+
+
+def verify(
+    layout: Layout, record: Record, progress: ProgressBar, *, fetch: bool
+) -> dict[str, str]:
+    """Hash the bytes of a version wherever they lie here; say which were here."""
+    version = record.manifest.version
+    folder = handout.folder_of(layout.common_dir, version)
+    size = sum(artifact.size for artifact in record.manifest.artifacts.values())
+    if fetch and not folder.exists():
+        hand_out(layout, record, progress)
+    outcome = {}
+    with progress(f"hashing {version.tag}", size) as advance, _open(layout) as dvc:
+        for role, artifact in record.manifest.artifacts.items():
+            path = folder / artifact.path
+            is_out = path.exists()
+            if is_out:
+                handout.compare(path, artifact, version, advance)
+            is_cached = _verify_cached(dvc, record, role, path if is_out else None)
+            outcome[role] = OK if is_out or is_cached else ABSENT
+    return outcome
+
+
+def _verify_cached(dvc: Dvc, record: Record, role: str, hashed: Path | None) -> bool:
+    """Hash the cache's objects too, but not a file twice that is linked from there."""
+    artifact, version = record.manifest.artifacts[role], record.manifest.version
+    try:
+        if dvc.missing([artifact.md5], version.tag):
+            return False
+    except NotFound:
+        return False
+    listing = dvc.object_path(artifact.md5)
+    if listing is None:
+        return False
+    if not artifact.is_directory:
+        if hashed is None or not hashed.samefile(listing):
+            handout.compare(listing, artifact, version)
+        return True
+    found = handout.sum_members(dvc, artifact)
+    handout.expect(artifact, version, found, listing)
+    return True

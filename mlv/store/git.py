@@ -1,0 +1,211 @@
+"""Git: finding a repository, running git in it, and publishing refs."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.errors import ChangedMeanwhile, ConfigError, ProgramError
+from mlv.store import process
+from mlv.store.objects import ObjectReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NO_OBJECT = "0" * 40
+
+
+class Layout(NamedTuple):
+    """Where a repository's parts lie.
+
+    ``top`` is the work tree (None in a bare repository), ``git_dir`` belongs to this work tree,
+    ``common_dir`` to all work trees of the repository.
+    """
+
+    top: Path | None
+    git_dir: Path
+    common_dir: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where git is run."""
+        return self.top or self.git_dir
+
+
+def find(path: Path) -> Layout:
+    """Find the repository that ``path`` lies in, without asking git."""
+    start = path.absolute()
+    if not start.is_dir():
+        raise ConfigError(f"there is no folder {path}")
+    for folder in (start, *start.parents):
+        dot_git = folder / ".git"
+        if dot_git.is_dir() and (dot_git / "HEAD").is_file():
+            return _layout(folder, dot_git)
+        if dot_git.is_file():
+            target = dot_git.read_text(encoding="utf-8", errors="surrogateescape")
+            return _layout(folder, folder / target.removeprefix("gitdir:").strip())
+        if _is_git_dir(folder):
+            top = folder.parent if folder.name == ".git" else None
+            return _layout(top, folder)
+    raise ConfigError(
+        f"{path} is not in a Git repository",
+        hint="mlv init sets one up here; -C DIR looks elsewhere",
+    )
+
+
+def _is_git_dir(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and all((folder / n).is_dir() for n in ("objects", "refs"))
+
+
+def _layout(top: Path | None, git_dir: Path) -> Layout:
+    git_dir = Path(os.path.normpath(git_dir))
+    try:
+        common = (git_dir / "commondir").read_text(encoding="utf-8").strip()
+    except OSError:
+        return Layout(top, git_dir, git_dir)
+    return Layout(top, git_dir, Path(os.path.normpath(git_dir / common)))
+
+
+class RefUpdate(NamedTuple):
+    """Move ``ref`` from ``old`` (`NO_OBJECT`: it must not exist) to ``new``."""
+
+    ref: str
+    new: str
+    old: str
+
+
+class Git:
+    """One repository's git."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.objects = ObjectReader(layout.folder)
+        self._config: dict[str, str] | None = None
+
+    def ask(
+        self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> process.Result:
+        """Run git to its end, whatever its exit code."""
+        return process.run(["git", *args], cwd=self.layout.folder, stdin=stdin, env=env)
+
+    def run(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """Run git and give what it prints; `ProgramError` if it fails."""
+        result = self.ask(*args, stdin=stdin, env=env)
+        if result.code:
+            raise failed(("git", *args), result)
+        return result.stdout
+
+    def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
+        """Run git and give the one line it prints."""
+        return self.run(*args, stdin=stdin, env=env).decode(errors="surrogateescape").rstrip("\n")
+
+    def config(self, key: str) -> str | None:
+        """Look a setting up in the user's own configuration (``commit.gpgsign``)."""
+        if self._config is None:
+            self._config = {}
+            for item in self.run("config", "--list", "-z").decode(errors="replace").split("\0"):
+                name, newline, value = item.partition("\n")
+                section, dot, last = name.rpartition(".")
+                # A name without a value means true.
+                self._config[section + dot + last.lower()] = value if newline else "true"
+        return self._config.get(key)
+
+    def is_on(self, key: str) -> bool:
+        """Whether a yes-or-no setting is on."""
+        return (self.config(key) or "").lower() in ("true", "yes", "on", "1")
+
+    def identity(self) -> str:
+        """Who is committing, by the user's own configuration: ``Name <mail> seconds zone``."""
+        return self.line("var", "GIT_COMMITTER_IDENT")
+
+    def is_shallow(self) -> bool:
+        """Whether history was cut off when this repository was cloned."""
+        return (self.layout.common_dir / "shallow").is_file()
+
+    def check_formats(self) -> None:
+        """Refuse the storage formats on which ``dvc init`` and so DVC fail."""
+        common = self.layout.common_dir
+        text = (common / "config").read_text(encoding="utf-8", errors="replace")
+        for name, pattern in (
+            ("reftable refs", r"refstorage\s*=\s*\"?reftable"),
+            ("SHA-256 objects", r"objectformat\s*=\s*\"?sha256"),
+        ):
+            if re.search(rf"(?im)^\s*{pattern}", text):
+                raise ConfigError(
+                    f"{common} uses {name}, which DVC cannot read",
+                    hint="make a repository with git init --ref-format=files --object-format=sha1",
+                )
+
+    def write_blob(self, data: bytes) -> str:
+        """Write a blob and give its id."""
+        return self.line("hash-object", "-w", "--stdin", stdin=data)
+
+    def write_blobs(self, contents: Sequence[bytes], scratch: Path) -> list[str]:
+        """Write several blobs with one git, by way of files in an empty folder ``scratch``."""
+        paths = [scratch / f"blob-{number}" for number in range(len(contents))]
+        for path, data in zip(paths, contents, strict=True):
+            path.write_bytes(data)
+        listing = "".join(f"{path}\n" for path in paths).encode(errors="surrogateescape")
+        ids = self.line("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listing)
+        return ids.split("\n")
+
+    def write_commit(self, tree: str, parent: str, message: str) -> str:
+        """Write a commit in the user's name, signed if the user's commits are."""
+        sign = ["-S"] if self.is_on("commit.gpgsign") else []
+        return self.line("commit-tree", tree, "-p", parent, *sign, "-F", "-", stdin=message.encode())
+
+    def update_refs(self, updates: Sequence[RefUpdate], reason: str) -> None:
+        """Move all refs or none; `ChangedMeanwhile` if one is not at its old value."""
+        commands = "".join(f"update {u.ref}\0{u.new}\0{u.old}\0" for u in updates)
+        result = self.ask(
+            "update-ref", "--create-reflog", "-m", reason, "--stdin", "-z", stdin=commands.encode()
+        )
+        if result.code == 0:
+            return
+        for update in updates:
+            found = self.objects.read(update.ref)
+            if (found.oid if found else NO_OBJECT) != update.old:
+                raise ChangedMeanwhile(f"{update.ref} changed meanwhile")
+        raise failed(("git", "update-ref"), result)
+
+
+def failed(argv: tuple[str, ...], result: process.Result) -> ProgramError:
+    """Say in one line what a git that failed said, and in another what may help."""
+    said = [line for line in result.stderr.strip().splitlines() if line.strip()]
+    what = next((line for line in said if line.startswith(("fatal:", "error:"))), "")
+    what = what or (said[-1] if said else f"exit code {result.code}")
+    return ProgramError(
+        f"git {argv[1]} failed: {what.removeprefix('fatal: ').removeprefix('error: ')}",
+        hint=_hint(result.stderr),
+        argv=argv,
+        code=result.code,
+        stderr=result.stderr,
+    )
+
+
+_HINTS = (
+    ("Please tell me who you are", 'git config --global user.name "..." and user.email "..."'),
+    ("empty ident", 'git config --global user.name "..." and user.email "..."'),
+    ("dubious ownership", "git config --global --add safe.directory <the folder>"),
+    ("No space left", "free some space and run the command again; nothing was changed"),
+    ("Permission denied", "the repository cannot be written by this user"),
+    ("Read-only file system", "the repository cannot be written here"),
+    ("insufficient permission", "the repository cannot be written by this user"),
+    (".lock': File exists", "another git is at work here; if none is, remove that lock file"),
+    ("failed to sign", "signing is switched on in your git configuration, and failed"),
+    ("gpg failed", "signing is switched on in your git configuration, and failed"),
+)
+
+
+def _hint(stderr: str) -> str:
+    return next((hint for said, hint in _HINTS if said in stderr), "")
+
+
+def init_git(path: Path) -> None:
+    """Make a Git repository, by the user's own defaults."""
+    path.mkdir(parents=True, exist_ok=True)
+    result = process.run(["git", "init", "--quiet"], cwd=path)
+    if result.code:
+        raise failed(("git", "init"), result)

@@ -1,0 +1,251 @@
+"""What is handed out: each version's files, verified, in a folder of their own.
+
+They lie in ``<git common dir>/mlv/<model>/<version>/``, read-only. A file verified once is known
+by inode, size and times, and is not hashed again until one of these differs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlv.errors import IntegrityError
+from mlv.store.hashing import listing_sha256, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mlv.domain.manifest import Artifact
+    from mlv.domain.names import Version
+    from mlv.store.dvc import Dvc
+    from mlv.store.hashing import Progress
+    from mlv.store.versions import Record
+
+MANIFEST = "manifest.json"
+_SEEN = ".verified.json"
+Stamps = dict[str, list[int]]
+
+
+def folder_of(common_dir: Path, version: Version) -> Path:
+    """Give the folder from which a version is handed out."""
+    return common_dir / "mlv" / version.model / version.name
+
+
+def hand_out(
+    common_dir: Path, record: Record, open_dvc: Callable[[], Dvc], progress: Progress
+) -> dict[str, Path]:
+    """Give a version's files by role, and its manifest; every byte of them was verified.
+
+    DVC is opened only where the files are not here yet.
+    """
+    version, artifacts = record.manifest.version, record.manifest.artifacts
+    folder = folder_of(common_dir, version)
+    if not _is_whole(folder, record):
+        _build(folder, record, open_dvc, progress)
+    elif not _is_as_seen(folder, artifacts):
+        stamps = _stamps(folder, artifacts)
+        check(folder, record, progress)
+        _remember(folder, stamps)
+    return {
+        **{role: folder / artifact.path for role, artifact in artifacts.items()},
+        "manifest": folder / MANIFEST,
+    }
+
+
+def check(folder: Path, record: Record, progress: Progress | None = None) -> None:
+    """Hash a version's files in ``folder``; `IntegrityError` names the one that differs."""
+    for artifact in record.manifest.artifacts.values():
+        path = folder / artifact.path
+        compare(path, artifact, record.manifest.version, progress)
+
+
+def compare(
+    path: Path, artifact: Artifact, version: Version, progress: Progress | None = None
+) -> None:
+    """Hash an artifact that lies at ``path``."""
+    if artifact.is_directory:
+        sums = [(name, sha256_of(path / name, progress)) for name in _files(path)]
+        found = listing_sha256(sums)
+    else:
+        found = "a symlink" if path.is_symlink() else sha256_of(path, progress)
+    expect(artifact, version, found, path)
+
+
+def expect(artifact: Artifact, version: Version, found: str, path: Path) -> None:
+    """Raise `IntegrityError` unless ``found`` is the artifact's SHA-256."""
+    if found != artifact.sha256:
+        raise IntegrityError(
+            f"{artifact.path} of {version.tag} is not what was registered: "
+            f"expected SHA-256 {artifact.sha256}, found {found}",
+            hint=f"nothing was loaded. Remove {path}; mlv pull {version.tag} then brings it back "
+            "from the DVC remote, and says so if the remote's copy is damaged too",
+        )
+
+
+def _is_whole(folder: Path, record: Record) -> bool:
+    try:
+        is_same = (folder / MANIFEST).read_bytes() == record.data
+    except OSError:
+        return False
+    return is_same and all(
+        (folder / artifact.path).exists() for artifact in record.manifest.artifacts.values()
+    )
+
+
+def _is_as_seen(folder: Path, artifacts: Mapping[str, Artifact]) -> bool:
+    try:
+        seen = json.loads((folder / _SEEN).read_bytes())
+        return bool(seen == _stamps(folder, artifacts))
+    except (OSError, ValueError):
+        return False
+
+
+def _stamps(folder: Path, artifacts: Mapping[str, Artifact]) -> Stamps:
+    stamps = {}
+    for artifact in artifacts.values():
+        path = folder / artifact.path
+        if artifact.is_directory:
+            for name in _files(path):
+                stamps[f"{artifact.path}/{name}"] = _stamp(path / name)
+        else:
+            stamps[artifact.path] = _stamp(path)
+    return stamps
+
+
+def _stamp(path: Path) -> list[int]:
+    facts = path.lstat()
+    return [facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Walk a directory; anything but files and folders counts as a file that cannot match."""
+    for parent, folders, names in os.walk(folder):
+        linked = [name for name in folders if (Path(parent) / name).is_symlink()]
+        for name in sorted([*names, *linked]):
+            path = Path(parent) / name
+            if path.is_symlink():
+                raise IntegrityError(
+                    f"{path} is a symlink, which no version holds", hint=f"remove {folder}"
+                )
+            yield path.relative_to(folder).as_posix()
+
+
+def _remember(folder: Path, stamps: Stamps) -> None:
+    beside = folder / f"{_SEEN}.{uuid.uuid4().hex}"
+    try:
+        beside.write_text(json.dumps(stamps), encoding="utf-8")
+        os.replace(beside, folder / _SEEN)
+    except OSError:
+        return  # a note that only saves time
+
+
+def _build(
+    folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: Progress
+) -> None:
+    """Link or copy a version's files aside, verify them, and rename them into place."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+    artifacts = record.manifest.artifacts
+    try:
+        aside.mkdir()
+        with open_dvc() as dvc:
+            tag = record.manifest.version.tag
+            dvc.fetch([a.md5 for a in artifacts.values()], tag, progress)
+            for artifact in artifacts.values():
+                _bring(dvc, artifact, record.manifest.version, aside / artifact.path, progress)
+        (aside / MANIFEST).write_bytes(record.data)
+        _remember(aside, _stamps(aside, artifacts))
+        _put_in_place(aside, folder, record)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _bring(dvc: Dvc, artifact: Artifact, version: Version, target: Path, progress: Progress) -> None:
+    from mlv.store.dvc import link  # noqa: PLC0415 - only where DVC is needed anyway
+
+    if not artifact.is_directory:
+        source = dvc.object_path(artifact.md5)
+        assert source  # noqa: S101 - it was fetched
+        link(source, target)
+        expect(artifact, version, sha256_of(target, progress), source)
+        return
+    target.mkdir()
+    sums = []
+    for member in dvc.members(artifact.md5, artifact.path):
+        source = dvc.object_path(member.md5)
+        assert source  # noqa: S101 - it was fetched
+        path = target / member.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        link(source, path)
+        sums.append((member.path, sha256_of(path, progress)))
+    listing = dvc.object_path(artifact.md5)
+    expect(artifact, version, listing_sha256(sums), listing or target)
+
+
+def sum_members(dvc: Dvc, artifact: Artifact) -> str:
+    """Hash a directory from its objects in the cache, all of which must be there."""
+    sums = []
+    for member in dvc.members(artifact.md5, artifact.path):
+        path = dvc.object_path(member.md5)
+        assert path  # noqa: S101 - the caller looked
+        sums.append((member.path, sha256_of(path)))
+    return listing_sha256(sums)
+
+
+def _put_in_place(aside: Path, folder: Path, record: Record) -> None:
+    if folder.exists() and not _is_whole(folder, record):
+        os.replace(folder, aside.with_name(aside.name + ".old"))
+        shutil.rmtree(aside.with_name(aside.name + ".old"), ignore_errors=True)
+    try:
+        os.rename(aside, folder)
+    except OSError:
+        if not _is_whole(folder, record):
+            raise
+        # Another process built the same folder first.
+
+
+def copy_out(files: Mapping[str, Path], target: Path) -> dict[str, Path]:
+    """Copy handed-out files into a folder of the user's, writable; what is there must be the same.
+
+    Raises `FileExistsError` with the path that holds something else.
+    """
+    placed = {role: target / path.name for role, path in files.items()}
+    missing = []
+    for role, path in files.items():
+        there = placed[role]
+        if not there.exists():
+            missing.append(role)
+        elif not _is_same(path, there):
+            raise FileExistsError(str(there))
+    target.mkdir(parents=True, exist_ok=True)
+    for role in missing:
+        _copy(files[role], placed[role])
+    return placed
+
+
+def _is_same(ours: Path, theirs: Path) -> bool:
+    if ours.is_dir() != theirs.is_dir():
+        return False
+    if not ours.is_dir():
+        return ours.stat().st_size == theirs.stat().st_size and sha256_of(ours) == sha256_of(theirs)
+    names = list(_files(ours))
+    return names == list(_files(theirs)) and all(_is_same(ours / n, theirs / n) for n in names)
+
+
+def _copy(source: Path, target: Path) -> None:
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        if source.is_dir():
+            shutil.copytree(source, beside, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(source, beside)
+        os.rename(beside, target)
+    finally:
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            beside.unlink(missing_ok=True)

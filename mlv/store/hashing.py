@@ -1,0 +1,179 @@
+"""Copying and hashing in one pass, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    Progress = Callable[[int], None]
+
+_CHUNK = 16 * 1024 * 1024
+_BUFFER = 1024 * 1024
+# Below this, starting threads costs more than they save.
+_SMALL = 4 * 1024 * 1024
+
+
+class Digest(NamedTuple):
+    """What a file's bytes are: hex digests, and their number."""
+
+    md5: str
+    sha256: str
+    size: int
+
+
+def copy_hashed(source: Path, target: Path, progress: Progress) -> Digest:
+    """Copy ``source`` to the new file ``target``, durably, and give the digest of the copy.
+
+    MD5 and SHA-256 are taken from the bytes of the copy while it is written, each in a thread
+    of its own: a source that changes under way cannot make digest and copy differ. ``progress``
+    is told the bytes of each step. `InvalidInput` if the source changed meanwhile.
+    """
+    with source.open("rb", buffering=0) as reader, target.open("xb+", buffering=0) as writer:
+        before = os.fstat(reader.fileno())
+        size = before.st_size
+        copy = _SmallCopy if size <= _SMALL else _LargeCopy
+        digest = copy(target).run(reader.fileno(), writer.fileno(), progress)
+        after = os.fstat(reader.fileno())
+    changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+    if changed or digest.size != size:
+        raise InvalidInput(
+            f"{source} changed while it was being registered",
+            hint="wait until training has finished writing it",
+        )
+    return digest
+
+
+class _SmallCopy:
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def run(self, source: int, target: int, progress: Progress) -> Digest:
+        md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+        while data := os.read(source, _BUFFER):
+            _write_all(target, data)
+            md5.update(data)
+            sha256.update(data)
+            size += len(data)
+            progress(len(data))
+        os.fsync(target)
+        return Digest(md5.hexdigest(), sha256.hexdigest(), size)
+
+
+class _LargeCopy:
+    """One thread copies, two follow it through the copy and hash."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._more = threading.Condition()
+        self._copied = 0
+        self._is_whole = False
+        self._failure: BaseException | None = None
+
+    def run(self, source: int, target: int, progress: Progress) -> Digest:
+        md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+        followers = [
+            threading.Thread(target=self._follow, args=(digest.update,)) for digest in (md5, sha256)
+        ]
+        for thread in followers:
+            thread.start()
+        try:
+            self._copy(source, target, progress)
+            os.fsync(target)
+        except BaseException as error:
+            self._failure = error
+            raise
+        finally:
+            with self._more:
+                self._is_whole = True
+                self._more.notify_all()
+            for thread in followers:
+                thread.join()
+        if self._failure:
+            raise self._failure
+        return Digest(md5.hexdigest(), sha256.hexdigest(), self._copied)
+
+    def _copy(self, source: int, target: int, progress: Progress) -> None:
+        for count in _copy_chunks(source, target):
+            with self._more:
+                self._copied += count
+                self._more.notify_all()
+            progress(count)
+            if self._failure:
+                return
+        with self._more:
+            self._is_whole = True
+            self._more.notify_all()
+
+    def _follow(self, update: Callable[[memoryview], None]) -> None:
+        view = memoryview(bytearray(_BUFFER))
+        read = 0
+        try:
+            with self._target.open("rb", buffering=0) as file:
+                while True:
+                    with self._more:
+                        self._more.wait_for(lambda: self._copied > read or self._is_whole)
+                        copied = self._copied
+                    if copied == read or self._failure:
+                        return
+                    while read < copied:
+                        count = file.readinto(view[: min(_BUFFER, copied - read)])
+                        update(view[:count])
+                        read += count
+        except OSError as error:
+            self._failure = error
+
+
+def _copy_chunks(source: int, target: int) -> Iterable[int]:
+    """Copy to the end, inside the kernel where it can, giving the size of each step."""
+    in_kernel = hasattr(os, "copy_file_range")
+    while True:
+        if in_kernel:
+            try:
+                count = os.copy_file_range(source, target, _CHUNK)
+            except OSError:
+                in_kernel = False  # not between these file systems: go on by hand from here
+                continue
+        else:
+            data = os.read(source, _CHUNK)
+            _write_all(target, data)
+            count = len(data)
+        if not count:
+            return
+        yield count
+
+
+def _write_all(target: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(target, view) :]
+
+
+def sha256_of(path: Path, progress: Progress | None = None) -> str:
+    """Hash a file."""
+    digest = hashlib.sha256()
+    view = memoryview(bytearray(_BUFFER))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(view):
+            digest.update(view[:count])
+            if progress:
+                progress(count)
+    return digest.hexdigest()
+
+
+def listing_sha256(files: Iterable[tuple[str, str]]) -> str:
+    """Hash a directory's listing: ``<sha256>  <path>`` a line, sorted by path.
+
+    That is what ``sha256sum`` prints for the files in the order of ``LC_ALL=C sort``.
+    """
+    digest = hashlib.sha256()
+    for path, sha256 in sorted(files, key=lambda item: item[0].encode(errors="surrogateescape")):
+        digest.update(f"{sha256}  {path}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()

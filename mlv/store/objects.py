@@ -1,0 +1,151 @@
+"""Reading and writing Git objects through a running git."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.errors import ProgramError
+from mlv.store import process
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable
+    from pathlib import Path
+
+BLOB, TREE, COMMIT, TAG = "blob", "tree", "commit", "tag"
+FILE_MODE, FOLDER_MODE = "100644", "40000"
+
+
+class Object(NamedTuple):
+    """A Git object as git hands it out."""
+
+    oid: str
+    kind: str
+    data: bytes
+
+
+class Entry(NamedTuple):
+    """One line of a Git tree."""
+
+    mode: str
+    name: str
+    oid: str
+
+    @property
+    def kind(self) -> str:
+        """Which kind of object the entry names."""
+        return {FOLDER_MODE: TREE, "160000": COMMIT}.get(self.mode, BLOB)
+
+
+class ObjectReader:
+    """A running ``git cat-file --batch``; a read through it takes about 0.1 ms.
+
+    It sees refs and objects as they are at the moment of each read. Safe to share between
+    threads; a forked child starts its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+
+    def read(self, name: str) -> Object | None:
+        """Read what ``name`` means (``refs/heads/main:registry``); None if there is no such."""
+        with self._lock:
+            for attempt in (1, 2):
+                try:
+                    return self._ask(name)
+                except (OSError, ValueError) as error:
+                    self._process = None
+                    if attempt == 2:  # noqa: PLR2004
+                        raise self._why(name) from error
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def read_tree(self, name: str) -> list[Entry] | None:
+        """Read a tree's entries; None if there is no such, or it is not a tree."""
+        found = self.read(name)
+        return parse_tree(found.data) if found and found.kind == TREE else None
+
+    def _ask(self, name: str) -> Object | None:
+        running = self._running()
+        stdin, stdout = running.stdin, running.stdout
+        assert stdin and stdout  # noqa: S101, PT018 - both were asked for at the start
+        stdin.write(name.encode() + b"\n")
+        stdin.flush()
+        header = stdout.readline()
+        if not header:
+            raise BrokenPipeError
+        words = header.split()
+        if header.endswith((b" missing\n", b" ambiguous\n")) or len(words) != 3:  # noqa: PLR2004
+            return None
+        data = stdout.read(int(words[2]) + 1)
+        return Object(words[0].decode(), words[1].decode(), data[:-1])
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._owner != os.getpid():
+            self._process = process.start(["git", "cat-file", "--batch"], cwd=self._folder)
+            self._owner = os.getpid()
+            weakref.finalize(self, _stop_own, self._process, self._owner)
+        return self._process
+
+    def _why(self, name: str) -> ProgramError:
+        result = process.run(["git", "rev-parse", "--git-dir"], cwd=self._folder)
+        return ProgramError(
+            f"git cannot read {name} in {self._folder}",
+            hint=result.stderr.strip() or "git fsck may say more",
+            code=result.code,
+            stderr=result.stderr,
+        )
+
+
+def _stop_own(running: subprocess.Popen[bytes], owner: int) -> None:
+    if owner == os.getpid():
+        process.stop(running)
+
+
+def parse_tree(data: bytes) -> list[Entry]:
+    """Read a raw SHA-1 tree: ``<mode> <name>NUL<20 bytes>`` an entry."""
+    entries, at = [], 0
+    while at < len(data):
+        end = data.index(b"\0", at)
+        mode, _, name = data[at:end].partition(b" ")
+        oid = data[end + 1 : end + 21].hex()
+        entries.append(Entry(mode.decode(), name.decode(errors="surrogateescape"), oid))
+        at = end + 21
+    return entries
+
+
+class TreeWriter:
+    """A running ``git mktree --batch``; use as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = process.start(["git", "mktree", "-z", "--batch", "--missing"], cwd=folder)
+
+    def __enter__(self) -> TreeWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process.stop(self._process)
+
+    def write(self, entries: Iterable[Entry]) -> str:
+        """Write one tree and give its id; git sorts the entries."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin and stdout  # noqa: S101, PT018 - both were asked for at the start
+        lines = [f"{e.mode.zfill(6)} {e.kind} {e.oid}\t{e.name}\0" for e in entries]
+        try:
+            stdin.write("".join(lines).encode(errors="surrogateescape") + b"\0")
+            stdin.flush()
+            oid = stdout.readline().decode().strip()
+        except OSError:
+            oid = ""
+        if not oid:
+            raise ProgramError(
+                "git could not write a tree",
+                hint="is the disk full, or the repository read-only?",
+                argv=("git", "mktree"),
+            )
+        return oid

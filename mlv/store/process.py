@@ -1,0 +1,94 @@
+"""The one door to programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from mlv.errors import ProgramError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+# A hook of git exports these; they would send our git to the wrong repository or index. The list
+# is `git rev-parse --local-env-vars` without configuration, and what changes the sense of paths.
+_REPOSITORY_VARIABLES = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE",
+    "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
+)  # fmt: skip
+
+
+class Result(NamedTuple):
+    """What a program that ended left."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the user's environment without a hook's repository, speaking plain English."""
+    env = {k: v for k, v in os.environ.items() if k not in _REPOSITORY_VARIABLES}
+    env.update(LC_ALL="C.UTF-8", LANGUAGE="C", GIT_OPTIONAL_LOCKS="0")
+    env.update(changes or {})
+    return env
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+) -> Result:
+    """Run a program to its end, whatever its exit code; `ProgramError` if it is not there."""
+    try:
+        done = subprocess.run(
+            argv, cwd=cwd, input=stdin, env=environment(env), capture_output=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise _not_found(argv[0], cwd) from error
+    return Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+
+def start(argv: Sequence[str], *, cwd: Path) -> subprocess.Popen[bytes]:
+    """Start a program that is spoken to through its standard input and output."""
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except FileNotFoundError as error:
+        raise _not_found(argv[0], cwd) from error
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a program that was started, by closing what it reads."""
+    for stream in _streams(process):
+        try:
+            stream.close()
+        except OSError:
+            continue  # it had died with our last words unread
+    process.wait()
+
+
+def _streams(process: subprocess.Popen[bytes]) -> list[IO[bytes]]:
+    return [stream for stream in (process.stdin, process.stdout) if stream]
+
+
+def _not_found(program: str, cwd: Path) -> ProgramError:
+    if not cwd.is_dir():
+        return ProgramError(f"the folder {cwd} is gone")
+    return ProgramError(
+        f"{program} is not installed, or not on PATH",
+        hint=f"install {program} and try again",
+        argv=(program,),
+    )

@@ -1,0 +1,306 @@
+"""Reading the registry out of Git: the branch's tip, pointers, versions and their manifests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.domain import pointer as pointers
+from mlv.domain.names import Version, check_model
+from mlv.errors import ConfigError, IntegrityError, InvalidInput, NotFound, WorkspaceError
+from mlv.store.objects import COMMIT, FOLDER_MODE, TAG
+
+if TYPE_CHECKING:
+    from mlv.domain.manifest import Manifest
+    from mlv.domain.pointer import Pointer
+    from mlv.store.config import Config
+    from mlv.store.git import Git
+
+FOLDER = "registry"
+# How the local registry branch stands to the remote's, as far as it was fetched.
+SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
+    "same", "ahead", "behind", "diverged", "local only", "remote only",
+)  # fmt: skip
+REGISTERED_BY_MLV = "Mlv-Action: register"
+_FIELDS = ("refname", "objectname", "objecttype", "*objectname", "contents")
+
+
+def folder_of(model: str) -> str:
+    """Give the path of a model's folder in the tree."""
+    return f"{FOLDER}/{model}"
+
+
+def kept_ref(version: Version) -> str:
+    """Name the second ref, which keeps a version that is not published yet."""
+    return f"refs/mlv/{version.model}/{version.name}"
+
+
+class Tip(NamedTuple):
+    """The commit that says what is live, and the two branches it was chosen from."""
+
+    commit: str
+    message: str
+    local: str | None
+    remote: str | None
+    relation: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the local branch is the one that counts."""
+        return self.commit == self.local
+
+
+class Tag(NamedTuple):
+    """A ref that may hold a version: the object it names, the commit, and a tag's message."""
+
+    version: Version
+    oid: str
+    commit: str
+    message: str | None
+
+
+class Record(NamedTuple):
+    """A version as Git holds it."""
+
+    tag: Tag
+    manifest: Manifest
+    data: bytes
+
+
+class Versions:
+    """What one repository says; every method reads anew, at the moment it is called."""
+
+    def __init__(self, git: Git, config: Config) -> None:
+        self.git = git
+        self.config = config
+        self._relations: dict[tuple[str, str], str] = {}
+
+    def tip(self) -> Tip | None:
+        """Find the commit that counts: the local branch's unless the remote's is ahead of it."""
+        reads = []
+        for ref in (self.local_ref, f"refs/remotes/{self.config.remote}/{self.config.branch}"):
+            found = self.git.objects.read(f"{ref}^{{commit}}")
+            reads.append(found)
+        local, remote = reads
+        if local and remote:
+            relation = self._relation(local.oid, remote.oid)
+        else:
+            relation = LOCAL_ONLY if local else REMOTE_ONLY
+        chosen = remote if relation in (BEHIND, REMOTE_ONLY) else local
+        if chosen is None:
+            return None
+        message = chosen.data.decode(errors="replace").partition("\n\n")[2]
+        return Tip(
+            chosen.oid, message, local and local.oid, remote and remote.oid, relation
+        )
+
+    @property
+    def local_ref(self) -> str:
+        """The local registry branch."""
+        return f"refs/heads/{self.config.branch}"
+
+    def need_tip(self) -> Tip:
+        """Find the commit that counts, or say that the branch is not there."""
+        tip = self.tip()
+        if tip is None:
+            raise ConfigError(
+                f"the registry branch {self.config.branch!r} does not exist here",
+                hint=f"git fetch {self.config.remote} {self.config.branch}, or name another "
+                "branch in mlv.yaml, or make the first commit",
+            )
+        return tip
+
+    def _relation(self, local: str, remote: str) -> str:
+        if local == remote:
+            return SAME
+        known = self._relations.get((local, remote))
+        if known is None:
+            counts = self.git.line("rev-list", "--left-right", "--count", f"{local}...{remote}")
+            ahead, behind = (int(count) for count in counts.split())
+            if ahead and behind:
+                known = DIVERGED
+            else:
+                known = AHEAD if ahead else BEHIND
+            self._relations = {(local, remote): known}
+        return known
+
+    def models_on(self, tip: Tip) -> list[str]:
+        """Name the models that have a folder on the branch."""
+        entries = self.git.objects.read_tree(f"{tip.commit}:{FOLDER}") or []
+        return [e.name for e in entries if e.mode == FOLDER_MODE and _is_model(e.name)]
+
+    def pointer(self, tip: Tip, model: str) -> Pointer:
+        """Read a model's pointer; that of a model never staged or promoted is empty."""
+        folder = f"{tip.commit}:{folder_of(model)}"
+        found = self.git.objects.read(f"{folder}/pointer.json")
+        if found is not None:
+            return pointers.parse(found.data, model)
+        if self.git.objects.read(f"{folder}/manifest.json") or REGISTERED_BY_MLV in tip.message:
+            raise self.vanished(tip, f"{folder_of(model)}/pointer.json is gone from it")
+        return pointers.empty(model)
+
+    def vanished(self, tip: Tip, what: str) -> IntegrityError:
+        """Say that a registration was merged into the registry branch, and how to mend it."""
+        branch = self.config.branch
+        return IntegrityError(
+            f"a registration was merged into {branch}, whose tip is {tip.commit[:10]}: {what}",
+            hint="a version is promoted, never merged. Go back to the commit before the merge: "
+            f"git log --oneline {branch} -- {FOLDER} names it; git switch {branch} and "
+            "git reset --keep <that commit> if the merge was not pushed, else git revert it",
+        )
+
+    def check_not_merged(self, tip: Tip) -> None:
+        """Refuse a branch that has a registration among its ancestors.
+
+        What was looked through once is remembered, so that only new commits are read.
+        """
+        note = self.git.layout.common_dir / "mlv" / ".looked-through"
+        try:
+            seen = note.read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            seen = ""
+        if seen == tip.commit:
+            return
+        known = [f"^{seen}"] if seen and self.git.objects.read(f"{seen}^{{commit}}") else []
+        found = self.git.line(
+            "rev-list", f"--grep=^{REGISTERED_BY_MLV}$", tip.commit, *known, "--"
+        ).split()
+        merged = {tag.commit: tag for tag in self.tags()} if found else {}
+        for commit in found:
+            if commit in merged:
+                raise self.vanished(tip, f"{merged[commit].version.tag} is among its ancestors")
+        self.remember_not_merged(tip.commit)
+
+    def remember_not_merged(self, commit: str) -> None:
+        """Remember that no registration is among this commit's ancestors."""
+        note = self.git.layout.common_dir / "mlv" / ".looked-through"
+        try:
+            note.parent.mkdir(exist_ok=True)
+            note.write_text(commit + "\n", encoding="ascii")
+        except OSError:
+            return  # a note that only saves time; a read-only repository does without
+
+    def tags(self, model: str | None = None) -> list[Tag]:
+        """Read every ref that may hold a version, of all models or one, in numeric order.
+
+        Contents are read in the same run of git; a tag seen only under ``refs/mlv`` counts.
+        """
+        name = model or "*"
+        form = "".join(f"%({field})%00" for field in _FIELDS)
+        data = self.git.run(
+            "for-each-ref", f"--format={form}", f"refs/tags/{name}-v*", f"refs/mlv/{name}/v*"
+        )
+        fields = data.decode(errors="replace").split("\0")[:-1]
+        found: dict[Version, Tag] = {}
+        for at in range(0, len(fields), len(_FIELDS)):
+            ref, oid, kind, peeled, message = fields[at : at + len(_FIELDS)]
+            version = Version.from_tag(_tag_name(ref.strip()))
+            if version is None or (model and version.model != model) or version in found:
+                continue
+            found[version] = Tag(version, oid, peeled or oid, message if kind == TAG else None)
+        return sorted(found.values(), key=lambda tag: tag.version)
+
+    def manifest_of(self, tag: Tag) -> Manifest | None:
+        """Read the manifest a tag bears; None where the tag is not a version of ours.
+
+        A tag's message bears it; that of a lightweight tag (CI's checkouts make them) is in
+        its tree.
+        """
+        from mlv.domain import manifest  # noqa: PLC0415 - `mlv current` has no need of it
+
+        data = _manifest_in(tag.message)
+        if data is None:
+            found = self.git.objects.read(self._manifest_path(tag))
+            if found is None:
+                return None
+            data = found.data
+        return manifest.parse(data, tag.version)
+
+    def record(self, version: Version) -> Record:
+        """Read one version whole; its tag, name and manifest must agree."""
+        from mlv.domain import manifest  # noqa: PLC0415
+
+        tag = self._find(version)
+        found = self.git.objects.read(self._manifest_path(tag)) if tag else None
+        if tag is None or found is None:
+            raise self._unknown(version, is_foreign=tag is not None)
+        said = _manifest_in(tag.message)
+        if tag.message is not None and said != found.data:
+            raise IntegrityError(
+                f"the tag {version.tag} and the commit it names bear different manifests",
+                hint="somebody moved or rewrote it; compare with the remote's: "
+                f"git ls-remote {self.config.remote} refs/tags/{version.tag}",
+            )
+        return Record(tag, manifest.parse(found.data, version), found.data)
+
+    def _find(self, version: Version) -> Tag | None:
+        for ref in (f"refs/tags/{version.tag}", kept_ref(version)):
+            found = self.git.objects.read(ref)
+            if found is None:
+                continue
+            if found.kind == COMMIT:
+                return Tag(version, found.oid, found.oid, None)
+            head, _, message = found.data.decode(errors="replace").partition("\n\n")
+            facts = dict(line.split(" ", 1) for line in head.split("\n") if " " in line)
+            if found.kind != TAG or facts.get("type") != COMMIT:
+                return None
+            if facts.get("tag") != version.tag:
+                raise IntegrityError(
+                    f"the tag {version.tag} is really the tag {facts.get('tag')!r}, renamed",
+                    hint="it was not registered under this number: fetch the tag anew",
+                )
+            return Tag(version, found.oid, facts["object"], message)
+        return None
+
+    def _manifest_path(self, tag: Tag) -> str:
+        return f"{tag.commit}:{folder_of(tag.version.model)}/manifest.json"
+
+    def _unknown(self, version: Version, *, is_foreign: bool) -> NotFound:
+        if is_foreign:
+            return NotFound(
+                f"the tag {version.tag} holds no version that mlv registered",
+                hint="mlv list shows the versions",
+            )
+        known = [tag.version for tag in self.tags(version.model)]
+        shown = ", ".join(v.name for v in known[-5:])
+        hint = f"known are {shown}" if known else "mlv list shows the versions"
+        if self.git.is_shallow() or not known:
+            hint += (
+                f"; not all tags may be in this clone: "
+                f"git fetch --depth 1 {self.config.remote} tag {version.tag}"
+            )
+        return NotFound(f"there is no version {version.name} of {version.model!r}", hint=hint)
+
+
+def check_writable(versions: Versions, tip: Tip) -> None:
+    """Refuse to build on a branch where ``registry`` is not a folder."""
+    root = versions.git.objects.read_tree(f"{tip.commit}^{{tree}}") or []
+    odd = next((e for e in root if e.name == FOLDER and e.mode != FOLDER_MODE), None)
+    if odd:
+        raise WorkspaceError(
+            f"{FOLDER} is {'a symlink' if odd.mode == '120000' else 'a file'} on "
+            f"{versions.config.branch}, not a folder",
+            hint=f"remove it there: {FOLDER}/ belongs to mlv",
+        )
+
+
+def _tag_name(ref: str) -> str:
+    """Give the tag's name for ``refs/tags/fraud-v3`` and for ``refs/mlv/fraud/v3``."""
+    if ref.startswith("refs/tags/"):
+        return ref.removeprefix("refs/tags/")
+    return "-".join(ref.removeprefix("refs/mlv/").split("/"))
+
+
+def _manifest_in(message: str | None) -> bytes | None:
+    """Cut the manifest out of a tag's message: subject, empty line, manifest, signature."""
+    body = (message or "").partition("\n\n")[2]
+    body = body.partition("\n-----BEGIN ")[0]
+    body = body.rstrip("\n")
+    return (body + "\n").encode() if body.startswith("{") else None
+
+
+def _is_model(name: str) -> bool:
+    try:
+        check_model(name)
+    except InvalidInput:
+        return False
+    return True

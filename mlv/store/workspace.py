@@ -1,0 +1,384 @@
+"""Work trees that have the registry branch checked out, and moving the branch under them.
+
+A commit on a checked-out branch must reach the index and the files too, or the user's next
+``git commit`` would undo it. The order, each step safe to be killed after:
+
+1. prepare the new index and the new files aside;
+2. write a journal, take each ``index.lock`` with the new index in it;
+3. compare-and-swap the branch;
+4. rename the files into place, then the lock over the index; artifacts that
+   lie in the work tree follow; remove the journal.
+
+`recover` finishes or takes back what a journal tells was begun.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.errors import ChangedMeanwhile, ProgramError, WorkspaceError
+from mlv.store import workbytes
+from mlv.store.git import NO_OBJECT, Git, Layout, RefUpdate
+from mlv.store.locks import exclusive
+from mlv.store.objects import BLOB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from mlv.store.objects import Entry
+
+_JOURNAL = "mlv/.journal.json"
+_STAMP = tuple[int, int, int]
+
+
+class Move(NamedTuple):
+    """A commit to publish: ``branch`` goes from ``old`` (None: it is created) to ``new``.
+
+    ``before`` and ``after`` are the blob ids of the files of ``folder`` in the two commits, by
+    path from the top; only these may differ between the commits where a work tree is concerned.
+    """
+
+    branch: str
+    old: str | None
+    new: str
+    folder: str
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+
+
+class Checkout(NamedTuple):
+    """A work tree that has the branch checked out, and the artifacts that lie in it."""
+
+    git: Git
+    artifacts: list[str]
+
+
+def local_lock(layout: Layout) -> AbstractContextManager[None]:
+    """Hold the lock under which this machine's mlv processes publish, one at a time."""
+    return exclusive(layout.common_dir / "mlv" / ".lock")
+
+
+def checkouts(git: Git, branch: str) -> list[Git]:
+    """Find the work trees that have ``branch`` checked out; refuse one that is rebasing it."""
+    layout = git.layout
+    found = []
+    for top, git_dir in _work_trees(git):
+        for state in ("rebase-merge", "rebase-apply"):
+            if _read(git_dir / state / "head-name") == f"refs/heads/{branch}":
+                raise WorkspaceError(
+                    f"a rebase of {branch} is under way in {top}",
+                    hint="git rebase --continue or --abort first",
+                )
+        if _read(git_dir / "HEAD") == f"ref: refs/heads/{branch}" and top.is_dir():
+            found.append(Git(Layout(top, git_dir, layout.common_dir)))
+    return found
+
+
+def _work_trees(git: Git) -> Iterator[tuple[Path, Path]]:
+    layout = git.layout
+    if layout.git_dir == layout.common_dir and layout.top:
+        yield layout.top, layout.git_dir
+    elif layout.common_dir.name == ".git":
+        yield layout.common_dir.parent, layout.common_dir
+    linked = layout.common_dir / "worktrees"
+    for git_dir in sorted(linked.iterdir()) if linked.is_dir() else []:
+        pointed = _read(git_dir / "gitdir")
+        if pointed:
+            yield Path(os.path.normpath(git_dir / pointed)).parent, git_dir
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return ""
+
+
+def refuse_unmerged(git: Git) -> None:
+    """Refuse an index with conflicts: committing from it would commit their markers."""
+    unmerged = git.run("ls-files", "--unmerged", "-z").split(b"\0")[0]
+    if unmerged:
+        path = unmerged.partition(b"\t")[2].decode(errors="replace")
+        raise WorkspaceError(
+            f"{git.layout.top} is in the middle of a merge: {path} has conflicts",
+            hint="resolve them and git commit, or git merge --abort, first",
+        )
+
+
+def refuse_edited(git: Git, move_folder: str, incoming: set[str]) -> None:
+    """Refuse a work tree in which files that mlv is about to replace are edited."""
+    top = git.layout.top
+    assert top  # noqa: S101 - checkouts have one
+    parent = (top / move_folder).parent
+    for folder in (parent, top / move_folder):
+        if folder.is_symlink():
+            raise WorkspaceError(f"{folder} is a symlink", hint="remove it: it belongs to mlv")
+    status = git.run(
+        "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all",
+        "--", f":(top,literal){move_folder}",
+    )  # fmt: skip
+    for line in status.decode(errors="replace").split("\0"):
+        path = line[3:]
+        if line and (not line.startswith("??") or path in incoming):
+            raise WorkspaceError(
+                f"{top / path} is edited or staged by hand",
+                hint=f"git restore --staged --worktree -- {move_folder} gives it back; "
+                "what mlv writes there is not edited",
+            )
+
+
+def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[str]:
+    """Move the branch and every work tree that has it checked out; give what the user should know.
+
+    To be called under `local_lock`, after `refuse_edited`. `ChangedMeanwhile` if the branch was
+    moved by somebody else; then nothing was changed.
+    """
+    update = RefUpdate(f"refs/heads/{move.branch}", move.new, move.old or NO_OBJECT)
+    if not trees:
+        git.update_refs([update], reason)
+        return []
+    prepared: list[_Prepared] = []
+    journal = git.layout.common_dir / _JOURNAL
+    try:
+        for tree in trees:
+            prepared.append(_Prepared(tree, move))  # noqa: PERF401 - one may fail half-way
+        _write_journal(journal, move, prepared)
+        for ready in prepared:
+            ready.lock()
+        git.update_refs([update], reason)
+    except BaseException:
+        for ready in prepared:
+            ready.give_back()
+        journal.unlink(missing_ok=True)
+        raise
+    notes = [note for ready in prepared for note in ready.finish()]
+    journal.unlink()
+    return notes
+
+
+class _Prepared:
+    """The new index and files of one work tree, aside until the branch has moved."""
+
+    def __init__(self, checkout: Checkout, move: Move, stamp: _STAMP | None = None) -> None:
+        tree = checkout.git
+        assert tree.layout.top  # noqa: S101 - checkouts have one
+        self.tree, self.move, self.top = tree, move, tree.layout.top
+        self.artifacts = checkout.artifacts
+        self.index = tree.layout.git_dir / "index"
+        self.index_lock = tree.layout.git_dir / "index.lock"
+        self.aside = tree.layout.git_dir / "mlv-aside"
+        self.stamp = stamp
+        if stamp is None:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        shutil.rmtree(self.aside, ignore_errors=True)
+        self.aside.mkdir()
+        self.base = _stamp(self.index)
+        new = self.aside / "index"
+        shutil.copyfile(self.index, new)
+        move = self.move
+        gone = [path for path in move.before if path not in move.after]
+        lines = [f"0 {NO_OBJECT}\t{path}\0" for path in gone]
+        lines += [f"100644 {oid}\t{path}\0" for path, oid in move.after.items()]
+        env = {"GIT_INDEX_FILE": str(new)}
+        self.tree.run("update-index", "-z", "--index-info", stdin="".join(lines).encode(), env=env)
+        self._stage_files(new)
+        self.stamp = _stamp(new)
+
+    def _stage_files(self, index: Path) -> None:
+        """Let git write the files aside, as its attributes and filters say."""
+        paths = set(self.move.after)
+        env = {"GIT_INDEX_FILE": str(index)}
+        if self.tree.is_on("core.sparsecheckout"):
+            hidden = self._outside_sparse(paths)
+            listing = "".join(f"{path}\0" for path in hidden).encode()
+            self.tree.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
+            paths -= hidden
+        listing = "".join(f"{path}\0" for path in sorted(paths)).encode()
+        prefix = f"{(self.aside / 'files').as_posix()}/"
+        self.tree.run("checkout-index", "-z", "--stdin", f"--prefix={prefix}", stdin=listing, env=env)
+
+    def _outside_sparse(self, paths: set[str]) -> set[str]:
+        """Ask git which paths the sparse checkout leaves out, in an index of these alone."""
+        scratch, empty = self.aside / "sparse-index", self.aside / "sparse-files"
+        empty.mkdir()
+        env = {"GIT_INDEX_FILE": str(scratch), "GIT_WORK_TREE": str(empty)}
+        env["GIT_DIR"] = str(self.tree.layout.git_dir)
+        lines = "".join(f"100644 {oid}\t{path}\0" for path, oid in self.move.after.items())
+        self.tree.run("update-index", "-z", "--index-info", stdin=lines.encode(), env=env)
+        tree = self.tree.line("write-tree", env=env)
+        self.tree.run("read-tree", "--reset", "-u", tree, env=env)
+        shown = self.tree.run("ls-files", "-t", "-z", env=env).decode().split("\0")
+        return paths & {line[2:] for line in shown if line.startswith("S")}
+
+    def lock(self) -> None:
+        """Take git's own lock of the index, with the new index already in it."""
+        try:
+            os.link(self.aside / "index", self.index_lock)
+        except FileExistsError:
+            raise self._locked() from None
+        except OSError:  # no hard links on this file system
+            self._lock_by_copy()
+        if _stamp(self.index) != self.base:
+            raise ChangedMeanwhile(
+                f"the index of {self.top} changed meanwhile", hint="run the command again"
+            )
+
+    def _lock_by_copy(self) -> None:
+        try:
+            descriptor = os.open(self.index_lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            raise self._locked() from None
+        os.close(descriptor)
+        os.replace(self.aside / "index", self.index_lock)
+
+    def _locked(self) -> WorkspaceError:
+        return WorkspaceError(
+            f"another git is at work in {self.top}: {self.index_lock} exists",
+            hint="wait for it; if no git runs there, one died: remove that file and try again",
+        )
+
+    def is_locked_by_us(self) -> bool:
+        """Whether the index's lock is the one that was prepared here."""
+        return self.stamp is not None and _stamp(self.index_lock) == self.stamp
+
+    def give_back(self) -> None:
+        """Take everything back that `lock` and the preparation left."""
+        if self.is_locked_by_us():
+            self.index_lock.unlink()
+        shutil.rmtree(self.aside, ignore_errors=True)
+
+    def finish(self) -> list[str]:
+        """Put the files, then the index, then the artifacts in place."""
+        files = self.aside / "files"
+        for path in self.move.after:
+            if (files / path).exists():
+                _replace(files / path, self.top / path)
+        for path in self.move.before:
+            if path not in self.move.after:
+                (self.top / path).unlink(missing_ok=True)
+        os.replace(self.index_lock, self.index)
+        shutil.rmtree(self.aside, ignore_errors=True)
+        return workbytes.settle(self.tree, self.artifacts, self.move.after)
+
+
+def _replace(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(source, target)
+    except OSError:  # the Git directory is on another file system than the work tree
+        beside = target.with_name(f".{target.name}.mlv")
+        shutil.copyfile(source, beside)
+        os.replace(beside, target)
+
+
+def _stamp(path: Path) -> _STAMP | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _write_journal(journal: Path, move: Move, prepared: list[_Prepared]) -> None:
+    document = {
+        "move": move._asdict(),
+        "trees": [
+            {
+                "top": str(p.top),
+                "git_dir": str(p.tree.layout.git_dir),
+                "stamp": p.stamp,
+                "artifacts": p.artifacts,
+            }
+            for p in prepared
+        ],
+    }
+    beside = journal.with_suffix(".new")
+    with beside.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, journal)
+
+
+def is_interrupted(layout: Layout) -> bool:
+    """Whether some mlv died while it published."""
+    return (layout.common_dir / _JOURNAL).is_file()
+
+
+def recover(git: Git) -> list[str]:
+    """Finish or take back what a killed mlv began, under `local_lock`; say which."""
+    journal = git.layout.common_dir / _JOURNAL
+    try:
+        document: dict[str, Any] = json.loads(
+            journal.read_text(encoding="utf-8", errors="surrogateescape")
+        )
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        raise WorkspaceError(f"{journal} cannot be read", hint="remove it") from None
+    move = Move(**document["move"])
+    moved = _has_moved(git, move)
+    notes = [f"an mlv that was killed while it published is {'finished' if moved else 'taken back'}"]
+    for facts in document["trees"]:
+        layout = Layout(Path(facts["top"]), Path(facts["git_dir"]), git.layout.common_dir)
+        stamp = tuple(facts["stamp"])
+        checkout = Checkout(Git(layout), facts["artifacts"])
+        tree = _Prepared(checkout, move, stamp)  # type: ignore[arg-type]
+        if not moved:
+            tree.give_back()
+        elif tree.is_locked_by_us():
+            notes += tree.finish()
+        else:
+            notes += _mend(tree)
+    journal.unlink(missing_ok=True)
+    return notes
+
+
+def _has_moved(git: Git, move: Move) -> bool:
+    found = git.objects.read(f"refs/heads/{move.branch}^{{commit}}")
+    if found is None or found.oid == move.old:
+        return False
+    return git.ask("merge-base", "--is-ancestor", move.new, found.oid).code == 0
+
+
+def _mend(tree: _Prepared) -> list[str]:
+    """Bring a work tree up whose index was written already, or whose lock somebody removed."""
+    move, git = tree.move, tree.tree
+    shutil.rmtree(tree.aside, ignore_errors=True)
+    if _read(git.layout.git_dir / "HEAD") != f"ref: refs/heads/{move.branch}":
+        return []
+    listing = git.run("ls-files", "-s", "-z", "--", f":(top,literal){move.folder}")
+    if dict(_staged(listing)) == dict(move.before):
+        again = _Prepared(Checkout(git, tree.artifacts), move)
+        again.lock()
+        return again.finish()
+    return workbytes.settle(git, tree.artifacts, move.after)
+
+
+def _staged(listing: bytes) -> Iterator[tuple[str, str]]:
+    for line in listing.decode(errors="surrogateescape").split("\0"):
+        if line:
+            facts, _, path = line.partition("\t")
+            yield path, facts.split()[1]
+
+
+def files_below(entries: list[Entry], folder: str) -> dict[str, str]:
+    """Give the blob ids of a folder's files by path from the top."""
+    return {f"{folder}/{e.name}": e.oid for e in entries if e.kind == BLOB}
+
+
+def recover_if_needed(git: Git) -> list[str]:
+    """Recover where a journal lies; a reader that may not write leaves it to others."""
+    if not is_interrupted(git.layout):
+        return []
+    with suppress(OSError, ProgramError), local_lock(git.layout):
+        return recover(git)
+    return []
