@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.registration import GUARD
@@ -12,6 +11,9 @@ from mlv.store import dvc
 from mlv.store.git import Git, find, init_git
 from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SECRETS = (
     "password", "secret", "token", "credential", "account_key", "access_key", "connection_string",

@@ -88,10 +88,11 @@ def _branch_problems(versions: Versions, tip: Tip | None) -> Iterator[RegistryEr
         versions.check_not_merged(tip)
     except RegistryError as error:
         yield error
+    theirs = f"{config.remote}/{config.branch}"
     if tip.relation == DIVERGED:
         yield ConfigError(
-            f"{config.branch} and {config.remote}/{config.branch} have diverged; the local one counts",
-            hint=f"git log --oneline --left-right {config.branch}...{config.remote}/{config.branch}",
+            f"{config.branch} and {theirs} have diverged; the local one counts",
+            hint=f"git log --oneline --left-right {config.branch}...{theirs}",
         )
 
 

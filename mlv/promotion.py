@@ -6,10 +6,9 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, ConfigError, IntegrityError, InvalidInput, WorkspaceError
-from mlv.store import workbytes, workspace
+from mlv.store import publishing, workbytes, workspace
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.versions import BEHIND, FOLDER, check_writable, folder_of
 
@@ -55,8 +54,8 @@ def carry_out(versions: Versions, plan: Plan) -> Change:
     """Read, decide and publish, again from the start as long as somebody else is faster."""
     _check_reason(plan.reason)
     versions.git.check_formats()
-    with workspace.local_lock(versions.git.layout):
-        notes = workspace.recover(versions.git)
+    with publishing.local_lock(versions.git.layout):
+        notes = publishing.recover(versions.git)
         for attempt in range(_ATTEMPTS):
             tip = versions.need_tip()
             before = versions.pointer(tip, plan.model)
@@ -91,7 +90,7 @@ def _attempt(versions: Versions, plan: Plan, tip: Tip, before: Pointer) -> Chang
     move = workspace.Move(
         versions.config.branch, tip.local, commit, folder, before_files, after_files
     )
-    notes = workspace.publish(versions.git, move, trees, f"mlv: {plan.action} {version.tag}")
+    notes = publishing.publish(versions.git, move, trees, f"mlv: {plan.action} {version.tag}")
     versions.remember_not_merged(commit)
     return Change(plan.action, version, before, after, commit, tuple(notes))
 
@@ -153,7 +152,7 @@ def _trees(
 
 def version_folder(versions: Versions, record: Record) -> list[Entry]:
     """Read a version's folder from its tag; refuse what mlv would not have written there."""
-    from mlv.store.dvcfiles import names_artifact  # noqa: PLC0415
+    from mlv.store.dvcfiles import names_artifact
 
     git, tag = versions.git, record.tag
     entries = git.objects.read_tree(f"{tag.commit}:{folder_of(tag.version.model)}") or []

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import stat
-import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain import manifest as manifests
-from mlv.domain.manifest import MODEL, PREPROCESSOR, Artifact, Manifest
+from mlv.domain.manifest import MODEL, Artifact, Manifest
 from mlv.domain.names import Version, artifact_path, check_role
 from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
 from mlv.store import dvcfiles, lineage, modelclass
-from mlv.store.dvc import Dvc, Stored, open_dvc, storage_error
-from mlv.store.git import NO_OBJECT, RefUpdate
-from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, TREE, Entry, TreeWriter
+from mlv.store.disk import storage_error
+from mlv.store.dvc import Dvc, Stored, open_dvc
+from mlv.store.git import NO_OBJECT, RefUpdate, failed
+from mlv.store.objects import FILE_MODE, FOLDER_MODE, TREE, Entry, TreeWriter
+from mlv.store.source import Source, scratch_folder, source_tree
 from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref
 from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from mlv.store.config import ModelConfig
     from mlv.store.git import Git
@@ -63,26 +62,18 @@ class Registered(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Source(NamedTuple):
-    """The tree that trained the model: HEAD's, plus what was not committed."""
-
-    commit: str
-    root: list[Entry]
-    dirty: list[str]
-
-
 def register(
     versions: Versions, request: Request, config: ModelConfig, progress: ProgressBar
 ) -> Registered:
     """Register a version: check everything, store the bytes, then publish commit and tag."""
     git = versions.git
     top = _check_repository(git)
-    for role, source in request.sources.items():
-        _check_source(role, source, top)
-    source = _source_tree(git)
+    for role, path in request.sources.items():
+        _check_source(role, path, top)
+    source = source_tree(git)
     if config.require_clean and source.dirty:
         raise WorkspaceError(
-            f"{FOLDER} of {request.model!r} wants a clean tree, but {source.dirty[0]} is not committed",
+            f"{source.dirty[0]} is not committed, and mlv.yaml wants {request.model!r} clean",
             hint="git commit first, or lift require_clean in mlv.yaml",
         )
     with open_dvc(git.layout) as dvc:
@@ -142,9 +133,7 @@ def _check_source(role: str, source: Path, top: Path) -> None:
         raise InvalidInput(f"{source} cannot be read", hint="check its permissions")
 
 
-def _check_dvc(
-    git: Git, dvc: Dvc, source: _Source, top: Path, request: Request
-) -> list[str]:
+def _check_dvc(git: Git, dvc: Dvc, source: Source, top: Path, request: Request) -> list[str]:
     """Refuse what would make ``git checkout`` and ``dvc pull`` bring nothing."""
     config = _committed_dvc_config(git, source)
     dvc.check_remote()
@@ -161,7 +150,7 @@ def _check_dvc(
     return [objection] if objection else []
 
 
-def _committed_dvc_config(git: Git, source: _Source) -> bytes:
+def _committed_dvc_config(git: Git, source: Source) -> bytes:
     folder = next((e for e in source.root if e.name == ".dvc" and e.kind == TREE), None)
     found = git.objects.read(f"{folder.oid}:config") if folder else None
     if found is None:
@@ -172,7 +161,7 @@ def _committed_dvc_config(git: Git, source: _Source) -> bytes:
     return found.data
 
 
-def _metadata(request: Request, source: _Source, config: ModelConfig) -> dict[str, Any]:
+def _metadata(request: Request, source: Source, config: ModelConfig) -> dict[str, Any]:
     metadata = {**config.metadata, **request.metadata}
     filled: dict[str, Any] = {"git_commit": source.commit}
     model = request.sources[MODEL]
@@ -205,49 +194,12 @@ def _free_version(versions: Versions, model: str) -> Version:
     return version
 
 
-# What trained the model --------------------------------------------------------------------
-
-
-def _source_tree(git: Git) -> _Source:
-    """Write the tree of the work tree's tracked files and DVC files, beside the user's index."""
-    head = git.line("rev-parse", "HEAD")
-    with _scratch(git) as scratch:
-        index = scratch / "index"
-        shutil.copyfile(git.layout.git_dir / "index", index)
-        env = {"GIT_INDEX_FILE": str(index)}
-        quiet = ("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false")
-        git.run(*quiet, "add", "--update", "--", ":/", env=env)
-        loose = git.run(
-            "ls-files", "-z", "--others", "--exclude-standard", "--",
-            *(f":(top,glob)**/{name}" for name in ("dvc.yaml", "dvc.lock", "*.dvc", ".gitignore")),
-            f":(top,exclude){FOLDER}",
-        )  # fmt: skip
-        git.run(*quiet, "update-index", "--add", "-z", "--stdin", stdin=loose, env=env)
-        tree = git.line("write-tree", env=env)
-    names = git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", f"{head}^{{tree}}", tree)
-    dirty = [
-        name
-        for name in names.decode(errors="replace").split("\0")
-        if name and not name.startswith(f"{FOLDER}/")
-    ]
-    return _Source(head, git.objects.read_tree(tree) or [], dirty)
-
-
-@contextlib.contextmanager
-def _scratch(git: Git) -> Iterator[Path]:
-    folder = git.layout.git_dir / f"mlv-scratch-{uuid.uuid4().hex}"
-    try:
-        folder.mkdir()
-        yield folder
-    except OSError as error:
-        raise storage_error(error, folder) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+# Lineage -----------------------------------------------------------------------------------
 
 
 def _lineage(
     versions: Versions,
-    source: _Source,
+    source: Source,
     request: Request,
     artifacts: Mapping[str, Artifact],
     top: Path,
@@ -291,7 +243,9 @@ def _store(
                 target = top / FOLDER / request.model / path
                 stored, hidden = dvc.put_directory(source, target, advance)
                 if hidden:
-                    notes.append(f"{hidden} file(s) of {source.name} left out: .dvcignore hides them")
+                    notes.append(
+                        f"{hidden} file(s) of {source.name} left out: .dvcignore hides them"
+                    )
             else:
                 stored = dvc.put_file(source, advance)
         artifacts[role] = _artifact(role, path, stored)
@@ -311,7 +265,7 @@ def _size(source: Path) -> int:
 def _publish(
     versions: Versions,
     request: Request,
-    source: _Source,
+    source: Source,
     artifacts: Mapping[str, Artifact],
     metadata: Mapping[str, Any],
     facts: Mapping[str, Any],
@@ -333,7 +287,8 @@ def _publish(
             lineage=facts,
         )
         tree = _version_tree(git, source, manifest, requirements)
-        message = f"Register {version.tag}\n\n{REGISTERED_BY_MLV}\nMlv-Model: {version.model}\nMlv-To: {version.name}\n"
+        trailers = f"{REGISTERED_BY_MLV}\nMlv-Model: {version.model}\nMlv-To: {version.name}\n"
+        message = f"Register {version.tag}\n\n{trailers}"
         commit = git.write_commit(tree, source.commit, message)
         try:
             _tag(git, manifest, commit, identity)
@@ -346,7 +301,7 @@ def _publish(
     )
 
 
-def _version_tree(git: Git, source: _Source, manifest: Manifest, requirements: bytes) -> str:
+def _version_tree(git: Git, source: Source, manifest: Manifest, requirements: bytes) -> str:
     """Write the tree: the source's, with ``registry/`` holding this version alone."""
     files = {
         "manifest.json": manifest.to_bytes(),
@@ -354,7 +309,7 @@ def _version_tree(git: Git, source: _Source, manifest: Manifest, requirements: b
         ".gitignore": "".join(f"/{a.path}\n" for a in manifest.artifacts.values()).encode(),
         **{f"{a.path}.dvc": dvcfiles.dvc_file(a) for a in manifest.artifacts.values()},
     }
-    with _scratch(git) as scratch:
+    with scratch_folder(git) as scratch:
         oids = git.write_blobs([GUARD, *files.values()], scratch)
     guard, *rest = oids
     with TreeWriter(git.layout.folder) as trees:
@@ -376,31 +331,30 @@ def _tag(git: Git, manifest: Manifest, commit: str, identity: str) -> None:
     version = manifest.version
     name = f"refs/tags/{version.tag}"
     message = f"{_subject(manifest)}\n\n{manifest.to_bytes().decode()}"
+    kept = RefUpdate(kept_ref(version), "", NO_OBJECT)
     if git.is_on("tag.gpgsign") or git.is_on("tag.forcesignannotated"):
-        result = git.ask(
-            "tag", "-s", "--cleanup=verbatim", "-F", "-", version.tag, commit,
-            stdin=message.encode(),
-        )  # fmt: skip
-        found = git.objects.read(name)
-        if result.code and found:
-            raise ChangedMeanwhile(f"{version.tag} exists already")
-        if result.code or not found:
-            git.run("tag", "-s", "--cleanup=verbatim", "-F", "-", version.tag, commit, stdin=message.encode())
-            found = git.objects.read(name)
-        oid = found.oid if found else ""
-        git.update_refs([RefUpdate(kept_ref(version), oid, NO_OBJECT)], f"mlv: {version.tag}")
+        oid = _sign_tag(git, version, commit, message)
+        git.update_refs([kept._replace(new=oid)], f"mlv: register {version.tag}")
         return
     header = f"object {commit}\ntype commit\ntag {version.tag}\ntagger {identity}\n\n"
     oid = git.line("mktag", stdin=(header + message).encode())
-    git.update_refs(
-        [RefUpdate(name, oid, NO_OBJECT), RefUpdate(kept_ref(version), oid, NO_OBJECT)],
-        f"mlv: register {version.tag}",
-    )
+    tag = RefUpdate(name, oid, NO_OBJECT)
+    git.update_refs([tag, kept._replace(new=oid)], f"mlv: register {version.tag}")
+
+
+def _sign_tag(git: Git, version: Version, commit: str, message: str) -> str:
+    """Let git sign and create the tag, which must not exist; git has no plumbing for it."""
+    argv = ("tag", "-s", "--cleanup=verbatim", "-F", "-", version.tag, commit)
+    result = git.ask(*argv, stdin=message.encode())
+    found = git.objects.read(f"refs/tags/{version.tag}")
+    if result.code and found:
+        raise ChangedMeanwhile(f"{version.tag} exists already")
+    if result.code or not found:
+        raise failed(("git", *argv), result)
+    return found.oid
 
 
 def _subject(manifest: Manifest) -> str:
     shown = list(manifest.metrics.items())[:_SHOWN_METRICS]
     metrics = ", ".join(f"{name} {value:.6g}" for name, value in shown)
     return f"{manifest.version.tag}: {metrics}" if metrics else manifest.version.tag
-
-

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mlv.domain import pointer as pointers
 from mlv.domain.comparison import DELTA, delta
-from mlv.domain.names import DEFAULT_MODEL, Reference, Version, check_model
-from mlv.errors import ConfigError, InvalidInput, NotFound
+from mlv.domain.names import check_model
+from mlv.errors import ConfigError, IntegrityError, InvalidInput, StatusError
+from mlv.references import References
 from mlv.store import config as configs
 from mlv.store.git import Git, find
-from mlv.store.versions import Versions, folder_of
-from mlv.store.workspace import recover_if_needed
+from mlv.store.publishing import recover_if_needed
+from mlv.store.versions import Versions
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
 
     from mlv.domain.manifest import Manifest
+    from mlv.domain.names import Version
     from mlv.domain.pointer import Pointer
     from mlv.initialisation import Initialised
     from mlv.promotion import Change
+    from mlv.references import Live
     from mlv.registration import ProgressBar, Registered
     from mlv.store.versions import Record, Tip
 
     AnyPath = str | os.PathLike[str]
 
 _UNSAID: Any = object()
-
-
-class Live(NamedTuple):
-    """One model as the registry branch has it, and the commit that was read."""
-
-    model: str
-    pointer: Pointer
-    tip: Tip
 
 
 class ModelRegistry:
@@ -64,6 +59,7 @@ class ModelRegistry:
         self._git = Git(find(Path(path)))
         self.config = _read_config(self._git)
         self._versions = Versions(self._git, self.config)
+        self._references = References(self._versions, self.model)
         for note in recover_if_needed(self._git):
             self._notify(note)
 
@@ -80,7 +76,7 @@ class ModelRegistry:
     @staticmethod
     def initialise(path: AnyPath = ".") -> Initialised:
         """Do what `init` does, and tell what was made."""
-        from mlv.initialisation import initialise  # noqa: PLC0415 - nothing else needs it
+        from mlv.initialisation import initialise
 
         return initialise(Path(path))
 
@@ -130,10 +126,10 @@ class ModelRegistry:
         metadata: Mapping[str, Any],
     ) -> Registered:
         """Register artifacts by role, and give the manifest that was written."""
-        from mlv.domain.manifest import check_metadata, check_metrics  # noqa: PLC0415
-        from mlv.registration import Request, register  # noqa: PLC0415 - brings DVC
+        from mlv.domain.manifest import check_metadata, check_metrics
+        from mlv.registration import Request, register
 
-        model = self.model or self._only_model() or DEFAULT_MODEL
+        model = self._references.one_model()
         request = Request(
             model,
             {role: Path(path).absolute() for role, path in sources.items()},
@@ -169,17 +165,17 @@ class ModelRegistry:
         self, action: str, ref: str | None, *, reason: str | None = None, from_: str | None = None
     ) -> Change:
         """Do what `stage`, `promote` and `rollback` do, and tell what changed."""
-        from mlv.promotion import Plan, carry_out  # noqa: PLC0415
+        from mlv.promotion import Plan, carry_out
 
         version = self.resolve(ref) if ref is not None else None
-        live = self.live(version.model if version else None)
+        live = self._references.live(version.model if version else None)
         if version is not None:
             self._versions.record(version)  # it exists, and is what it says
-        number = version.number if version else None
         seen = live.pointer.current
         if from_ is not None:
-            seen = self._sibling(live, from_).number
-        plan = Plan(action, live.model, _decision(action, number), seen, reason)
+            seen = self._references.resolve(from_, live.model).number
+        decide = _decision(action, version.number if version else None)
+        plan = Plan(action, live.model, decide, seen, reason)
         change = carry_out(self._versions, plan)
         for note in change.notes:
             self._notify(note)
@@ -188,52 +184,25 @@ class ModelRegistry:
             self._notify(f"{change.version.tag} is {what} already: nothing was changed")
         return change
 
-    def _sibling(self, live: Live, ref: str) -> Version:
-        version = ModelRegistry.resolve(self._bound(live.model), ref)
-        if version.model != live.model:
-            raise InvalidInput(f"{ref!r} is of another model than {live.model!r}")
-        return version
-
-    def _bound(self, model: str) -> ModelRegistry:
-        if self.model == model:
-            return self
-        return ModelRegistry(self.path, model, notify=self._notify, progress=self._progress)
-
     # Reading ------------------------------------------------------------------------------
 
     def current_version(self) -> str | None:
         """Name the version in production, ``v2``, or None."""
-        current = self.live().pointer.current
+        current = self._references.live().pointer.current
         return None if current is None else f"v{current}"
 
     def current(self) -> list[Live]:
         """Give every model that has something live, or the bound one."""
         if self.model:
-            return [self.live()]
+            return [self._references.live()]
         tip = self._versions.need_tip()
-        every = [self._live(tip, model) for model in self._versions.models_on(tip)]
+        every = [self._references.live_at(tip, m) for m in self._versions.models_on(tip)]
         return [live for live in every if live.pointer.current is not None]
-
-    def live(self, model: str | None = None) -> Live:
-        """Give one model's pointer and where it was read."""
-        tip = self._versions.need_tip()
-        name = model or self.model
-        if name is None:
-            on_branch = self._versions.models_on(tip)
-            name = on_branch[0] if len(on_branch) == 1 else self._need_model()
-        return self._live(tip, name)
-
-    def _live(self, tip: Tip, model: str) -> Live:
-        pointer = self._versions.pointer(tip, model)
-        if not pointer.status:
-            # Rare, and a merged registration looks just like it.
-            self._versions.check_not_merged(tip)
-        return Live(model, pointer, tip)
 
     def get_manifest(self, ref: str) -> dict[str, Any]:
         """Give a version's manifest, with ``status`` and the two checksums at hand."""
         record = self.record(ref)
-        pointer = self.live(record.manifest.version.model).pointer
+        pointer = self._references.live(record.manifest.version.model).pointer
         return record.manifest.to_dict(pointer.status_of(record.manifest.version.number))
 
     def list_versions(self) -> list[dict[str, Any]]:
@@ -245,8 +214,6 @@ class ModelRegistry:
 
         A tag that cannot be read is told to ``notify`` and left out.
         """
-        from mlv.errors import IntegrityError  # noqa: PLC0415
-
         tip = self._versions.tip()
         known: dict[str, Pointer] = {}
         found = []
@@ -260,9 +227,12 @@ class ModelRegistry:
             if manifest is None:
                 continue
             if model not in known:
-                known[model] = self._live(tip, model).pointer if tip else pointers.empty(model)
+                known[model] = self._pointer(tip, model)
             found.append((manifest, known[model].status_of(tag.version.number)))
         return found
+
+    def _pointer(self, tip: Tip | None, model: str) -> Pointer:
+        return self._references.live_at(tip, model).pointer if tip else pointers.empty(model)
 
     def compare(self, a: str, b: str) -> dict[str, dict[str, Any]]:
         """Give the metrics of two versions, and b - a; None where one side lacks a metric.
@@ -280,7 +250,7 @@ class ModelRegistry:
 
     def status(self) -> dict[str, Any]:
         """Describe every model, the registry branch, and what needs attention."""
-        from mlv.overview import overview  # noqa: PLC0415
+        from mlv.overview import overview
 
         return overview(self._versions, self.model)
 
@@ -296,7 +266,7 @@ class ModelRegistry:
         They lie in a folder of this version alone, and are fetched from the DVC remote if they
         are not here. A version that was yanked or purged is refused.
         """
-        from mlv.store import files  # noqa: PLC0415
+        from mlv.store import files
 
         record = self.record(ref)
         self._refuse_withdrawn(record.manifest.version)
@@ -307,7 +277,7 @@ class ModelRegistry:
 
         A file there that is something else is never overwritten.
         """
-        from mlv.store import files  # noqa: PLC0415
+        from mlv.store import files
 
         return files.copy_out(self.artifacts(ref), Path(target).absolute())
 
@@ -317,7 +287,7 @@ class ModelRegistry:
         ``model`` and ``preprocessor`` are the objects (None for a preprocessor that was declined;
         a Path where the file is no pickle), further roles are Paths.
         """
-        from mlv.store import files  # noqa: PLC0415
+        from mlv.store import files
 
         return files.load(self.artifacts(ref))
 
@@ -327,18 +297,15 @@ class ModelRegistry:
         `IntegrityError` names the artifact, the SHA-256 expected and the one found. ``fetch``
         brings bytes that are not here from the DVC remote first.
         """
-        from mlv.promotion import version_folder  # noqa: PLC0415
-        from mlv.store import files  # noqa: PLC0415
+        from mlv.promotion import version_folder
+        from mlv.store import files
 
         record = self.record(ref)
         version_folder(self._versions, record)
         return files.verify(self._git.layout, record, self._progress, fetch=fetch)
 
     def _refuse_withdrawn(self, version: Version) -> None:
-        from mlv.errors import StatusError  # noqa: PLC0415
-
-        tip = self._versions.tip()
-        status = self._versions.pointer(tip, version.model).status_of(version.number) if tip else ""
+        status = self._pointer(self._versions.tip(), version.model).status_of(version.number)
         if status in (pointers.YANKED, pointers.PURGED):
             raise StatusError(
                 f"{version.tag} is {status}: it is not handed out", hint="mlv list shows the others"
@@ -352,97 +319,36 @@ class ModelRegistry:
 
     def resolve(self, ref: str) -> Version:
         """Find the version that a reference means: ``fraud-v3``, ``v3``, ``fraud@production``."""
-        reference = Reference.parse(ref)
-        if self.model and reference.model and reference.model != self.model:
-            raise InvalidInput(
-                f"{ref!r} is not of the model {self.model!r}", hint="leave --model out, or mend it"
-            )
-        model = reference.model or self.model or self._need_model()
-        if reference.number is not None:
-            return Version(model, reference.number)
-        if reference.alias == "latest":
-            tags = [t for t in self._versions.tags(model) if self._versions.manifest_of(t)]
-            if not tags:
-                raise self._no_model(model)
-            return tags[-1].version
-        pointer = self.live(model).pointer
-        number = pointer.current if reference.alias == "production" else pointer.staging
-        if number is None:
-            self._known(model)
-            raise NotFound(
-                f"nothing of {model!r} is in {reference.alias}",
-                hint=f"mlv {'promote' if reference.alias == 'production' else 'stage'} REF",
-            )
-        return Version(model, number)
+        return self._references.resolve(ref)
+
+    def models(self) -> list[str]:
+        """Name every model that has a version or a pointer."""
+        return self._references.models()
+
+    def need_known(self) -> None:
+        """Raise `NotFound` if the bound model does not exist."""
+        if self.model:
+            self._references.need_known(self.model)
 
     def stated(self) -> configs.ModelConfig:
         """Give what mlv.yaml states of the model that `register` would take."""
-        return self.config.of(self.model or self._only_model() or DEFAULT_MODEL)
+        return self.config.of(self._references.one_model())
 
     def has_remote(self) -> bool:
         """Whether the Git remote that mlv.yaml names exists."""
         return self._git.config(f"remote.{self.config.remote}.url") is not None
 
-    def need_known(self) -> None:
-        """Raise `NotFound` if the bound model does not exist."""
-        if self.model:
-            self._known(self.model)
 
-    def models(self) -> list[str]:
-        """Name every model that has a version or a pointer."""
-        tip = self._versions.tip()
-        names = set(self._versions.models_on(tip) if tip else ())
-        unsure = [tag for tag in self._versions.tags() if tag.version.model not in names]
-        for tag in unsure:
-            if tag.version.model not in names and self._is_ours(tag.version):
-                names.add(tag.version.model)
-        return sorted(names)
-
-    def _is_ours(self, version: Version) -> bool:
-        path = f"refs/tags/{version.tag}:{folder_of(version.model)}/manifest.json"
-        kept = f"refs/mlv/{version.model}/{version.name}:{folder_of(version.model)}/manifest.json"
-        return any(self._git.objects.read(name) for name in (path, kept))
-
-    def _known(self, model: str) -> None:
-        if model not in self.models():
-            raise self._no_model(model)
-
-    def _no_model(self, model: str) -> NotFound:
-        import difflib  # noqa: PLC0415 - only for an error
-
-        names = self.models()
-        close = difflib.get_close_matches(model, names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else ""
-        hint = hint or (f"known are {', '.join(names)}" if names else "mlv register makes one")
-        return NotFound(f"there is no model {model!r}", hint=hint)
-
-    def _only_model(self) -> str | None:
-        names = self.models()
-        if len(names) > 1:
-            raise InvalidInput(
-                f"which model? There are {', '.join(names)}", hint="--model NAME, or fraud-v3"
-            )
-        if names:
-            return names[0]
-        stated = list(self.config.models)
-        return stated[0] if len(stated) == 1 else None
-
-    def _need_model(self) -> str:
-        return self._only_model() or DEFAULT_MODEL
-
-
-def _decision(
-    action: str, number: int | None
-) -> Callable[[Pointer], tuple[Pointer, int]]:
+def _decision(action: str, number: int | None) -> Callable[[Pointer], tuple[Pointer, int]]:
     def decide(pointer: Pointer) -> tuple[Pointer, int]:
         if action == "stage":
-            assert number is not None  # noqa: S101 - stage has a reference
+            assert number is not None
             return pointers.stage(pointer, number), number
         if action == "promote":
-            assert number is not None  # noqa: S101 - promote has a reference
+            assert number is not None
             return pointers.promote(pointer, number), number
         after = pointers.rollback(pointer, number)
-        assert after.current is not None  # noqa: S101 - a rollback ends at a version
+        assert after.current is not None
         return after, after.current
 
     return decide
@@ -466,7 +372,7 @@ def _read_config(git: Git) -> configs.Config:
 
 
 def _log(note: str) -> None:
-    import logging  # noqa: PLC0415 - most calls have nothing to say
+    import logging
 
     logging.getLogger("mlv").warning(note)
 

@@ -22,7 +22,7 @@ LAYERS = (
     ("__main__", "cli"),
     ("serve", "review", "bridges"),
     ("registry",),
-    ("initialisation", "promotion", "registration"),
+    ("initialisation", "overview", "promotion", "references", "registration"),
     ("store",),
     ("domain",),
     ("errors",),

@@ -48,7 +48,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-"):
-            from difflib import get_close_matches  # noqa: PLC0415 - only for an error
+            from difflib import get_close_matches
 
             close = get_close_matches(name, _COMMANDS, 1)
             meant = f" Did you mean {close[0]!r}?" if close else " mlv --help lists them."
@@ -56,9 +56,9 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from mlv import __version__  # noqa: PLC0415
+        from mlv import __version__
 
         click.echo(f"mlv {__version__}")
         ctx.exit()
@@ -94,7 +94,7 @@ def main() -> NoReturn:
     except OSError as error:
         hint = "free some space and try again" if error.errno == errno.ENOSPC else ""
         _fail(f"{error.filename or 'mlv'}: {error.strerror or error}", hint, 1)
-    except Exception as error:  # noqa: BLE001 - a bug of ours must not look like a stack of code
+    except Exception as error:
         if os.environ.get("MLV_DEBUG"):
             raise
         _fail(
@@ -106,7 +106,7 @@ def main() -> NoReturn:
 
 
 def _fail(message: str, hint: str, code: int) -> NoReturn:
-    from mlv.cli.show import printable  # noqa: PLC0415
+    from mlv.cli.show import printable
 
     color = False if os.environ.get("NO_COLOR") else None
     click.echo(f"{click.style('error:', fg='red')} {printable(message)}", err=True, color=color)

@@ -42,7 +42,7 @@ def _short(path: Path) -> str:
     ref_argument(required=False),
     click.option("--all", "all_", is_flag=True, help="Every version whose bytes are here."),
 )
-def verify_command(session: Session, ref: str | None, all_: bool) -> None:  # noqa: FBT001
+def verify_command(session: Session, ref: str | None, all_: bool) -> None:
     """Hash a version's bytes anew; exit 4 if they are not what was registered."""
     if bool(ref) == all_:
         raise InvalidInput("give one reference, or --all", hint="mlv verify fraud-v3")
@@ -74,7 +74,9 @@ def _report(registry: ModelRegistry, ref: str, *, fetch: bool) -> dict[str, Any]
 
 def _print(report: dict[str, Any]) -> None:
     if report["error"]:
-        show.line(f"{click.style('✗', fg='red')} {report['tag']}  {show.printable(report['error'])}")
+        show.line(
+            f"{click.style('✗', fg='red')} {report['tag']}  {show.printable(report['error'])}"
+        )
         show.line(f"  {show.printable(report['hint'])}")
         return
     states = ", ".join(f"{role} {state}" for role, state in report["artifacts"].items())

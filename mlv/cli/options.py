@@ -28,14 +28,14 @@ class Session(NamedTuple):
 
     def open(self) -> ModelRegistry:
         """Open the registry; notes go to standard error, bars to a terminal."""
-        from mlv.cli.progress import bar  # noqa: PLC0415
+        from mlv.cli.progress import bar
 
         notify = _silent if self.quiet else show.note
         return ModelRegistry(self.folder, self.model, notify=notify, progress=bar(self.quiet))
 
     def path(self, text: str) -> Path:
         """Give a path that was typed, as seen from the folder of ``-C``."""
-        return self.folder / os.path.expanduser(text)  # noqa: PTH111 - ~user too
+        return self.folder / Path(text).expanduser()
 
 
 def _silent(note: str) -> None:
@@ -47,7 +47,7 @@ def command(*decorators: Callable[[Any], Any], model: bool = True) -> Callable[[
 
     def decorate(function: Callable[..., None]) -> click.Command:
         @click.pass_context
-        def run(ctx: click.Context, **arguments: Any) -> None:  # noqa: ANN401
+        def run(ctx: click.Context, /, **arguments: Any) -> None:
             folder = arguments.pop("folder") or ctx.obj or "."
             session = Session(
                 Path(folder),
@@ -91,13 +91,11 @@ def _model(value: str | None, command_name: str) -> str | None:
     return value
 
 
-def complete_ref(
-    ctx: click.Context, _: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def complete_ref(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a reference from the tags that are here."""
-    from click.shell_completion import CompletionItem  # noqa: PLC0415
+    from click.shell_completion import CompletionItem
 
-    from mlv.errors import RegistryError  # noqa: PLC0415
+    from mlv.errors import RegistryError
 
     try:
         registry = ModelRegistry(ctx.params.get("folder") or ".", notify=_silent)
@@ -105,7 +103,9 @@ def complete_ref(
         refs = [manifest.version.tag for manifest, _ in reversed(registry.versions())]
     except RegistryError:
         return []
-    refs += [f"{model}@{alias}" for model in models for alias in ("production", "staging", "latest")]
+    refs += [
+        f"{model}@{alias}" for model in models for alias in ("production", "staging", "latest")
+    ]
     return [CompletionItem(ref) for ref in refs if ref.startswith(incomplete)]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _WORTH_A_BAR = 32 * 1024 * 1024  # bytes; less is done before one can read what it says
 
 
-def bar(quiet: bool) -> ProgressBar | None:  # noqa: FBT001
+def bar(quiet: bool) -> ProgressBar | None:
     """Give bars for work of some size, unless nobody would see them."""
     return None if quiet or not sys.stderr.isatty() else _bar
 
@@ -24,8 +24,8 @@ def _bar(what: str, size: int) -> Iterator[Callable[[int], None]]:
     if size < _WORTH_A_BAR:
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415 - a slow import, for long work only
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         BarColumn,
         DownloadColumn,
         Progress,

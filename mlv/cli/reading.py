@@ -8,11 +8,12 @@ import click
 
 from mlv.cli import show
 from mlv.cli.options import Session, command, ref_argument
+from mlv.domain.comparison import DELTA, is_better
 from mlv.errors import NotFound
 
 if TYPE_CHECKING:
     from mlv.domain.manifest import Manifest
-    from mlv.registry import Live
+    from mlv.references import Live
 
 _METRIC_COLUMNS = 6
 
@@ -114,38 +115,33 @@ def _lineage(lineage: dict[str, Any]) -> dict[str, Any]:
 @command(ref_argument("a"), ref_argument("b"))
 def compare_command(session: Session, a: str, b: str) -> None:
     """Compare the metrics of two versions."""
-    from mlv.domain.comparison import DELTA, is_better  # noqa: PLC0415
-
     result = session.open().compare(a, b)
     if session.as_json:
         show.as_json(result)
         return
-    (left, ours), (right, theirs) = (list(result.items()) * 2)[:2] if a == b else [
-        item for item in result.items() if item[0] != DELTA
-    ] * (2 if len(result) == 2 else 1)  # noqa: PLR2004 - a version against itself
-    rows = []
-    for name, change in result[DELTA].items():
-        if session.quiet:
-            show.line(f"{name} {'-' if change is None else f'{change:+.6g}'}")
-            continue
-        before, after = ours.get(name), theirs.get(name)
-        rows.append(
-            [name, show.number(before), show.number(after), *_change(name, before, change, is_better)]
-        )
+    changes = result.pop(DELTA)
+    names = list(result)
+    left, right = names[0], names[-1]  # the same where a version is held against itself
     if session.quiet:
+        for name, change in changes.items():
+            show.line(f"{name} {'-' if change is None else f'{change:+.6g}'}")
         return
-    if not rows:
+    if not changes:
         show.note("neither version has metrics")
         return
+    rows = []
+    for name, change in changes.items():
+        before, after = result[left].get(name), result[right].get(name)
+        rows.append([name, show.number(before), show.number(after), *_change(name, before, change)])
     for text in show.table(["metric", left, right, "delta", "per cent", ""], rows, keep=1):
         show.line(text)
 
 
-def _change(name: str, before: float | None, change: float | None, is_better: Any) -> list[str]:  # noqa: ANN401
+def _change(name: str, before: float | None, change: float | None) -> list[str]:
     if change is None:
         return ["-", "", "only one side"]
-    better = is_better(name, change)
-    colour, word = {True: ("green", "better"), False: ("red", "worse"), None: (None, "same")}[better]
+    judged = {True: ("green", "better"), False: ("red", "worse"), None: (None, "same")}
+    colour, word = judged[is_better(name, change)]
     text = f"{'+' if change > 0 else ''}{show.number(change)}" if change else "0"
     share = f"{change / abs(before):+.1%}" if before else ""
     return [click.style(text, fg=colour), share, click.style(word, fg=colour)]

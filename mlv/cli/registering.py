@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mlv.registry import ModelRegistry
     from mlv.store.config import ModelConfig
 
+_YAML = (".yaml", ".yml")
+_FLAT = 'metrics are a flat object: {"roc_auc": 0.99}'
+
 
 @command(
     click.argument("model_path", required=False, type=click.Path()),
@@ -35,7 +38,7 @@ def register_command(
     session: Session,
     model_path: str | None,
     preprocessor: str | None,
-    no_preprocessor: bool,  # noqa: FBT001
+    no_preprocessor: bool,
     metrics: str | None,
     pairs: tuple[str, ...],
     meta: tuple[str, ...],
@@ -114,7 +117,7 @@ def _numbers(values: Iterable[str]) -> dict[str, float]:
 
 def _metadata(values: Iterable[str]) -> dict[str, Any]:
     """Read ``--meta``: text, but a number where the key is documented as one."""
-    from mlv.domain.manifest import NUMERIC_METADATA  # noqa: PLC0415
+    from mlv.domain.manifest import NUMERIC_METADATA
 
     metadata: dict[str, Any] = {}
     for key, text in _pairs("--meta", values, "KEY=VALUE").items():
@@ -128,35 +131,22 @@ def _metadata(values: Iterable[str]) -> dict[str, Any]:
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InvalidInput(f"the metrics file {path} cannot be read: {reason}") from None
-    try:
-        if path.suffix in (".yaml", ".yml"):
-            import yaml  # noqa: PLC0415
-
-            document = yaml.safe_load(text)
-        else:
-            document = json.loads(text)
-    except (ValueError, RecursionError, *_yaml_errors()) as error:
+        document = yaml.safe_load(text) if path.suffix in _YAML else json.loads(text)
+    except OSError as error:
         raise InvalidInput(
-            f"the metrics file {path} is broken: {str(error).splitlines()[0]}",
-            hint='metrics are a flat object: {"roc_auc": 0.99}',
+            f"the metrics file {path} cannot be read: {error.strerror}", hint="check the path"
+        ) from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InvalidInput(
+            f"the metrics file {path} is broken: {str(error).splitlines()[0]}", hint=_FLAT
         ) from None
     if not isinstance(document, dict):
-        raise InvalidInput(
-            f"the metrics file {path} holds no names with numbers",
-            hint='metrics are a flat object: {"roc_auc": 0.99}',
-        )
+        raise InvalidInput(f"the metrics file {path} holds no names with numbers", hint=_FLAT)
     return document
-
-
-def _yaml_errors() -> tuple[type[Exception], ...]:
-    import yaml  # noqa: PLC0415
-
-    return (yaml.YAMLError,)
 
 
 def _show(session: Session, registry: ModelRegistry, manifest: Manifest) -> None:
@@ -172,7 +162,9 @@ def _show(session: Session, registry: ModelRegistry, manifest: Manifest) -> None
         show.line(f"  {artifact.path}  {show.size(artifact.size)}")
     dirty = manifest.data["lineage"]["dirty"]
     if dirty:
-        show.line(f"  with {len(dirty)} uncommitted file(s): {show.printable(', '.join(dirty[:5]))}")
+        show.line(
+            f"  with {len(dirty)} uncommitted file(s): {show.printable(', '.join(dirty[:5]))}"
+        )
     if registry.has_remote():
         show.line("  publish it: dvc push --all-tags && "
                   f"git push {registry.config.remote} {version.tag}")  # fmt: skip

@@ -35,5 +35,7 @@ def init_command(session: Session, directory: str | None) -> None:
     if result.made:
         show.line()
         show.line(f"{result.branch} in {result.top} says what is live from now on. Next:")
-        show.line("  dvc remote add -d storage URL      where the bytes go; then commit .dvc/config")
+        show.line(
+            "  dvc remote add -d storage URL      where the bytes go; then commit .dvc/config"
+        )
         show.line("  mlv register model.pkl --preprocessor scaler.pkl --metric roc_auc=0.99")

@@ -85,7 +85,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
     """
     shown = [[printable_cell(cell) for cell in row] for row in rows]
     widths = [
-        max(len(click.unstyle(row[at])) for row in [headings, *shown]) for at in range(len(headings))
+        max(len(click.unstyle(row[at])) for row in [headings, *shown])
+        for at in range(len(headings))
     ]
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
     while count > keep and sum(widths[:count]) + 2 * count > room:

@@ -16,9 +16,7 @@ _LESS_IS_BETTER = (
 )  # fmt: skip
 
 
-def delta(
-    a: Mapping[str, float], b: Mapping[str, float]
-) -> dict[str, float | None]:
+def delta(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float | None]:
     """Give b - a for each metric of either side, in a's order; None where one side lacks it."""
     names = [*a, *(name for name in b if name not in a)]
     return {name: b[name] - a[name] if name in a and name in b else None for name in names}

@@ -39,6 +39,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BIGGEST_JSON_DEPTH = 20
+_LONGEST_KEY = 200
 
 
 class Artifact(NamedTuple):
@@ -189,7 +190,7 @@ def _artifact(version: Version, role: str, facts: object) -> Artifact:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")  # noqa: EM102, TRY003 - caught in parse
+    raise ValueError(f"{name} is not a number")
 
 
 def _wrong(version: Version, what: str, *, hint: str = "") -> IntegrityError:
@@ -252,7 +253,7 @@ def missing_metadata(metadata: Mapping[str, Any], required: list[str]) -> list[s
 
 
 def _check_key(kind: str, name: object) -> None:
-    if not isinstance(name, str) or not name or not name.isprintable() or len(name) > 200:
+    if not isinstance(name, str) or not name or not name.isprintable() or len(name) > _LONGEST_KEY:
         raise InvalidInput(f"{name!r} cannot be a {kind}", hint="use printable text")
 
 
@@ -271,7 +272,7 @@ def _plain_number(value: object) -> float | None:
         return None
 
 
-def _plain(name: str, value: object, depth: int) -> Any:  # noqa: ANN401 - any JSON value
+def _plain(name: str, value: object, depth: int) -> Any:
     if depth == 0:
         raise InvalidInput(f"the metadata {name!r} is nested too deeply")
     if isinstance(value, dict):

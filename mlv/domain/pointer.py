@@ -148,7 +148,12 @@ def parse(data: bytes, model: str) -> Pointer:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _wrong(model, f"it is not JSON: {error}") from None
-    if not isinstance(document, dict) or set(document) != {"model", "current", "previous", "status"}:
+    if not isinstance(document, dict) or set(document) != {
+        "model",
+        "current",
+        "previous",
+        "status",
+    }:
         raise _wrong(model, "it needs exactly model, current, previous and status")
     if document["model"] != model:
         raise _wrong(model, f"it belongs to the model {document['model']!r}")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from mlv.domain.names import check_model, check_role
 from mlv.errors import ConfigError, RegistryError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 FILE = "mlv.yaml"
 _BRANCH = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+# The one in C where PyYAML was built with it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 TEMPLATE = """\
@@ -40,9 +46,9 @@ class ModelConfig(NamedTuple):
 
     model: str = ""
     preprocessor: str | None = ""
-    artifacts: dict[str, str] = {}  # noqa: RUF012 - never changed
+    artifacts: Mapping[str, str] = MappingProxyType({})
     metrics: str = ""
-    metadata: dict[str, Any] = {}  # noqa: RUF012
+    metadata: Mapping[str, Any] = MappingProxyType({})
     require_metadata: tuple[str, ...] = ()
     require_clean: bool = False
 
@@ -53,14 +59,14 @@ class Config(NamedTuple):
     branch: str = "main"
     remote: str = "origin"
     defaults: ModelConfig = ModelConfig()
-    models: dict[str, ModelConfig] = {}  # noqa: RUF012
+    models: Mapping[str, ModelConfig] = MappingProxyType({})
 
     def of(self, model: str) -> ModelConfig:
         """Give what is stated of ``model``."""
         return self.models.get(model, self.defaults)
 
 
-class _Wrong(Exception):  # noqa: N818 - never leaves this file
+class _Wrong(Exception):
     def __init__(self, keys: tuple[str, ...], message: str) -> None:
         super().__init__(message)
         self.keys = keys
@@ -69,7 +75,7 @@ class _Wrong(Exception):  # noqa: N818 - never leaves this file
 def parse(text: str) -> Config:
     """Read mlv.yaml; `ConfigError` names the line and the key that is wrong."""
     try:
-        document = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{FILE}:{mark.line + 1}" if mark else FILE
@@ -155,7 +161,7 @@ def _only(facts: dict[str, Any], known: tuple[str, ...], at: tuple[str, ...]) ->
             raise _Wrong((*at, str(key)), f"is not known here; known are {', '.join(known)}")
 
 
-def _check(check: Any, value: object, at: tuple[str, ...]) -> None:  # noqa: ANN401
+def _check(check: Callable[[str], str], value: Any, at: tuple[str, ...]) -> None:
     try:
         check(value)
     except RegistryError as error:

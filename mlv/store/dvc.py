@@ -14,7 +14,7 @@ import stat
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from mlv.errors import (
     ConfigError,
@@ -22,8 +22,8 @@ from mlv.errors import (
     NotFound,
     ProgramError,
     RegistryError,
-    StorageError,
 )
+from mlv.store.disk import on_disk, real_file, storage_error, sync_folder, walk_files
 from mlv.store.dvcfiles import Member, named_md5, read_listing
 from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
 
@@ -65,7 +65,7 @@ def open_dvc(layout: Layout) -> Dvc:
     if not is_set_up(layout):
         raise ConfigError(
             f"DVC is not set up in {layout.top}",
-            hint="mlv init does it; a .dvc in a folder below the top of the repository does not count",
+            hint="mlv init does it; a .dvc below the top of the repository does not count",
         )
     return Dvc(layout)
 
@@ -73,7 +73,7 @@ def open_dvc(layout: Layout) -> Dvc:
 def initialise(top: Path) -> None:
     """Set DVC up at the repository's top; it stages its own files."""
     with _asking("set itself up"):
-        from dvc.repo import Repo  # noqa: PLC0415 - importing DVC takes half a second
+        from dvc.repo import Repo
 
         Repo.init(str(top)).close()
 
@@ -82,10 +82,10 @@ class Dvc:
     """DVC in one work tree."""
 
     def __init__(self, layout: Layout) -> None:
-        assert layout.top  # noqa: S101 - open_dvc saw to it
+        assert layout.top
         self._top = layout.top
         with _asking("open the repository"):
-            from dvc.repo import Repo  # noqa: PLC0415
+            from dvc.repo import Repo
 
             self._repo: Repo = Repo(str(layout.top))
             odb = self._repo.cache.local
@@ -97,7 +97,7 @@ class Dvc:
         """Let go of DVC's databases."""
         self._repo.close()
 
-    def __enter__(self) -> Dvc:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,8 +117,8 @@ class Dvc:
 
     def put_file(self, source: Path, progress: Progress) -> Stored:
         """Copy a file into the cache, durably, under its md5."""
-        with self._scratch() as scratch, _on_disk(self._cache):
-            digest = self._put(_real(source, [self._cache]), scratch, progress)
+        with self._scratch() as scratch, on_disk(self._cache):
+            digest = self._put(real_file(source, [self._cache]), scratch, progress)
         return Stored(*digest)
 
     def put_directory(self, source: Path, target: Path, progress: Progress) -> tuple[Stored, int]:
@@ -127,7 +127,7 @@ class Dvc:
         What ``.dvcignore`` hides there is left out; gives how many files that were.
         """
         members, sums, size, hidden = [], [], 0, 0
-        with self._scratch() as scratch, _on_disk(self._cache):
+        with self._scratch() as scratch, on_disk(self._cache):
             for inside, path in walk_files(source, self._cache):
                 if inside.rpartition("/")[2] == _IGNORE_FILE:
                     raise InvalidInput(
@@ -155,10 +155,10 @@ class Dvc:
         return digest
 
     def _put_listing(self, members: list[Member], scratch: Path) -> str:
-        from dvc_data.hashfile.hash_info import HashInfo  # noqa: PLC0415
-        from dvc_data.hashfile.tree import Tree  # noqa: PLC0415
+        from dvc_data.hashfile.hash_info import HashInfo
+        from dvc_data.hashfile.tree import Tree
 
-        tree = Tree()
+        tree = Tree()  # type: ignore[no-untyped-call]
         for member in members:
             tree.add(tuple(member.path.split("/")), None, HashInfo("md5", member.md5))
         source, copy = scratch / "listing", scratch / "listing-copy"
@@ -176,11 +176,11 @@ class Dvc:
         copy.chmod(_CACHE_MODE)
         self._makedirs(str(target.parent))
         try:
-            os.replace(copy, target)
+            copy.replace(target)
         except PermissionError:  # a shared cache, and the object is somebody else's
             if not target.is_file() or sha256_of(target) != digest.sha256:
                 raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         if self._sibling:
             _link_or_copy(target, self._path(self._sibling, digest.md5))
 
@@ -188,7 +188,7 @@ class Dvc:
     def _scratch(self) -> Iterator[Path]:
         """Make a folder on the cache's file system; sweep away what a killed mlv left there."""
         parent = self._cache.parent.parent / "mlv-partial"
-        with _on_disk(parent):
+        with on_disk(parent):
             self._makedirs(str(parent))
             for old in parent.iterdir():
                 if time.time() - old.stat().st_mtime > _STALE_SECONDS:
@@ -215,7 +215,7 @@ class Dvc:
         path = self.object_path(md5)
         if path is None:
             raise NotFound(f"the listing of {name} is not in the DVC cache")
-        with _on_disk(path):
+        with on_disk(path):
             return read_listing(path.read_bytes(), name)
 
     def missing(self, md5s: Iterable[str], name: str) -> list[str]:
@@ -250,8 +250,8 @@ class Dvc:
                 hint="dvc remote add -d NAME URL, then try again",
             )
         with _asking(f"fetch {name} from the remote {remote!r}"):
-            from dvc_data.hashfile.hash_info import HashInfo  # noqa: PLC0415
-            from dvc_data.hashfile.transfer import transfer  # noqa: PLC0415
+            from dvc_data.hashfile.hash_info import HashInfo
+            from dvc_data.hashfile.transfer import transfer
 
             odb = self._repo.cloud.get_remote_odb(remote, "fetch")
             wanted = [HashInfo("md5", md5) for md5 in md5s]
@@ -269,7 +269,7 @@ class Dvc:
         name = self.remote_name()
         if name is None:
             return "no DVC remote is set up: the bytes are on this machine only (dvc remote add -d)"
-        from configobj import ConfigObj, ConfigObjError  # noqa: PLC0415 - DVC's own parser
+        from configobj import ConfigObj, ConfigObjError
 
         try:
             seen = ConfigObj(committed.decode(errors="replace").splitlines())
@@ -308,7 +308,7 @@ class Dvc:
 
     def is_replaceable(self, path: Path) -> bool:
         """Whether what lies at ``path`` is in the cache too, so that nothing is lost with it."""
-        from dvc_data.hashfile.build import build  # noqa: PLC0415
+        from dvc_data.hashfile.build import build
 
         with _asking(f"hash {path}"):
             odb = self._repo.cache.local
@@ -336,10 +336,10 @@ def link(source: Path, target: Path) -> None:
 
     A hard link only where the object belongs to this user: its owner can change it.
     """
-    from dvc_objects.fs import system  # noqa: PLC0415
+    from dvc_objects.fs import system
 
     with contextlib.suppress(OSError, NotImplementedError):
-        system.reflink(str(source), str(target))
+        system.reflink(str(source), str(target))  # type: ignore[no-untyped-call]
         target.chmod(_CACHE_MODE)
         return
     target.unlink(missing_ok=True)
@@ -359,70 +359,29 @@ def _link_or_copy(source: Path, target: Path) -> None:
         return
     beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
     link(source, beside)
-    os.replace(beside, target)
-
-
-def walk_files(root: Path, cache: Path) -> Iterator[tuple[str, Path]]:
-    """Walk the files of an artifact's directory, in a fixed order: path inside, and real file.
-
-    Refuses what cannot be kept: a symlink that leads out, a socket, a folder that is a link.
-    """
-    folders = [""]
-    while folders:
-        folder = folders.pop(0)
-        for entry in sorted(os.scandir(root / folder), key=lambda e: e.name):
-            path, inside = Path(entry.path), f"{folder}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(f"{inside}/")
-            elif entry.is_symlink():
-                yield inside, _real(path, [cache, root])
-            elif entry.is_file(follow_symlinks=False):
-                yield inside, path
-            else:
-                raise InvalidInput(f"{path} is neither a file nor a folder", hint="leave it out")
-
-
-def _real(path: Path, places: list[Path]) -> Path:
-    """Follow a symlink that leads into one of ``places``, such as those that DVC itself makes."""
-    if not path.is_symlink():
-        return path
-    target = path.resolve()
-    if target.is_file() and any(place.resolve() in target.parents for place in places):
-        return target
-    raise InvalidInput(
-        f"{path} is a symlink to {os.readlink(path)}",
-        hint="give the file it points to: an artifact holds bytes, not links",
-    )
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows has no handle for it; renames are journalled there
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    beside.replace(target)
 
 
 def _callback(progress: Progress) -> Callback:
-    from fsspec.callbacks import Callback  # noqa: PLC0415
+    from fsspec.callbacks import Callback
 
-    class Bytes(Callback):  # type: ignore[misc] - fsspec is untyped
-        """Tell the bytes of each file's transfer, whichever thread runs it."""
+    class OfFile(Callback):  # type: ignore[misc]
+        value: int
 
-        def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Callback:  # noqa: ANN401, ARG002
-            return Single()
+        """Tell the bytes of one file's transfer, whichever thread runs it."""
 
-    class Single(Callback):  # type: ignore[misc]
         def relative_update(self, inc: int = 1) -> None:
             progress(inc)
 
         def absolute_update(self, value: int) -> None:
-            progress(value - self.value)
+            progress(value - int(self.value))
             self.value = value
 
-    return Bytes()
+    class OfAll(Callback):  # type: ignore[misc]
+        def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Callback:  # noqa: ARG002
+            return OfFile()
+
+    return OfAll()
 
 
 @contextlib.contextmanager
@@ -447,22 +406,3 @@ def _asking(what: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _on_disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(error, path) from error
-
-
-def storage_error(error: OSError, path: Path | None = None) -> StorageError:
-    """Say what the file system refused, and where."""
-    where = error.filename or path or ""
-    return StorageError(
-        f"{where}: {error.strerror or error}".lstrip(": "),
-        hint="nothing was registered or changed; free space or permissions, then try again",
-    )
-
-

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from mlv.domain.manifest import Artifact
 from mlv.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mlv.domain.manifest import Artifact
 
 _MD5_LENGTH = 32
 
@@ -74,7 +75,9 @@ def _is_inside(path: object) -> bool:
 
 def _is_md5(text: object) -> bool:
     return (
-        isinstance(text, str) and len(text) == _MD5_LENGTH and not set(text) - set("0123456789abcdef")
+        isinstance(text, str)
+        and len(text) == _MD5_LENGTH
+        and not set(text) - set("0123456789abcdef")
     )
 
 
@@ -116,5 +119,10 @@ def _stage_facts(name: str, stage: dict[str, Any], lock: Path, top: Path) -> dic
         str(dep.get("path")): dep.get("md5") or dep.get("etag") or dep.get("checksum")
         for dep in stage.get("deps") or []
     }
-    facts = {"name": name, "cmd": stage.get("cmd"), "deps": deps, "params": stage.get("params") or {}}
+    facts = {
+        "name": name,
+        "cmd": stage.get("cmd"),
+        "deps": deps,
+        "params": stage.get("params") or {},
+    }
     return facts if str(where) == "." else {**facts, "folder": str(where)}

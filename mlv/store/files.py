@@ -50,7 +50,7 @@ def copy_out(files: Mapping[str, Path], target: Path) -> dict[str, Path]:
 
 
 def _open(layout: Layout) -> Dvc:
-    from mlv.store.dvc import open_dvc  # noqa: PLC0415 - a version that is here needs no DVC
+    from mlv.store.dvc import open_dvc
 
     return open_dvc(layout)
 
@@ -67,7 +67,7 @@ def load(files: Mapping[str, Path]) -> dict[str, Any]:
 
 
 def _unpickle(path: Path) -> object:
-    import joblib  # noqa: PLC0415 - brings numpy
+    import joblib
 
     try:
         return joblib.load(path)
@@ -85,9 +85,7 @@ def _unpickle(path: Path) -> object:
         ) from error
 
 
-def verify(
-    layout: Layout, record: Record, progress: ProgressBar, *, fetch: bool
-) -> dict[str, str]:
+def verify(layout: Layout, record: Record, progress: ProgressBar, *, fetch: bool) -> dict[str, str]:
     """Hash the bytes of a version wherever they lie here; say which were here."""
     version = record.manifest.version
     folder = handout.folder_of(layout.common_dir, version)

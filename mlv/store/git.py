@@ -154,7 +154,9 @@ class Git:
     def write_commit(self, tree: str, parent: str, message: str) -> str:
         """Write a commit in the user's name, signed if the user's commits are."""
         sign = ["-S"] if self.is_on("commit.gpgsign") else []
-        return self.line("commit-tree", tree, "-p", parent, *sign, "-F", "-", stdin=message.encode())
+        return self.line(
+            "commit-tree", tree, "-p", parent, *sign, "-F", "-", stdin=message.encode()
+        )
 
     def update_refs(self, updates: Sequence[RefUpdate], reason: str) -> None:
         """Move all refs or none; `ChangedMeanwhile` if one is not at its old value."""

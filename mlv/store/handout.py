@@ -138,14 +138,12 @@ def _remember(folder: Path, stamps: Stamps) -> None:
     beside = folder / f"{_SEEN}.{uuid.uuid4().hex}"
     try:
         beside.write_text(json.dumps(stamps), encoding="utf-8")
-        os.replace(beside, folder / _SEEN)
+        beside.replace(folder / _SEEN)
     except OSError:
         return  # a note that only saves time
 
 
-def _build(
-    folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: Progress
-) -> None:
+def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: Progress) -> None:
     """Link or copy a version's files aside, verify them, and rename them into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
@@ -164,12 +162,14 @@ def _build(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _bring(dvc: Dvc, artifact: Artifact, version: Version, target: Path, progress: Progress) -> None:
-    from mlv.store.dvc import link  # noqa: PLC0415 - only where DVC is needed anyway
+def _bring(
+    dvc: Dvc, artifact: Artifact, version: Version, target: Path, progress: Progress
+) -> None:
+    from mlv.store.dvc import link
 
     if not artifact.is_directory:
         source = dvc.object_path(artifact.md5)
-        assert source  # noqa: S101 - it was fetched
+        assert source
         link(source, target)
         expect(artifact, version, sha256_of(target, progress), source)
         return
@@ -177,7 +177,7 @@ def _bring(dvc: Dvc, artifact: Artifact, version: Version, target: Path, progres
     sums = []
     for member in dvc.members(artifact.md5, artifact.path):
         source = dvc.object_path(member.md5)
-        assert source  # noqa: S101 - it was fetched
+        assert source
         path = target / member.path
         path.parent.mkdir(parents=True, exist_ok=True)
         link(source, path)
@@ -191,17 +191,17 @@ def sum_members(dvc: Dvc, artifact: Artifact) -> str:
     sums = []
     for member in dvc.members(artifact.md5, artifact.path):
         path = dvc.object_path(member.md5)
-        assert path  # noqa: S101 - the caller looked
+        assert path
         sums.append((member.path, sha256_of(path)))
     return listing_sha256(sums)
 
 
 def _put_in_place(aside: Path, folder: Path, record: Record) -> None:
     if folder.exists() and not _is_whole(folder, record):
-        os.replace(folder, aside.with_name(aside.name + ".old"))
+        folder.replace(aside.with_name(aside.name + ".old"))
         shutil.rmtree(aside.with_name(aside.name + ".old"), ignore_errors=True)
     try:
-        os.rename(aside, folder)
+        aside.rename(folder)
     except OSError:
         if not _is_whole(folder, record):
             raise
@@ -243,7 +243,7 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copytree(source, beside, copy_function=shutil.copyfile)
         else:
             shutil.copyfile(source, beside)
-        os.rename(beside, target)
+        beside.rename(target)
     finally:
         if beside.is_dir():
             shutil.rmtree(beside, ignore_errors=True)

@@ -112,15 +112,18 @@ class _LargeCopy:
             self._is_whole = True
             self._more.notify_all()
 
+    def _wait_past(self, read: int) -> int:
+        with self._more:
+            self._more.wait_for(lambda: self._copied > read or self._is_whole)
+            return self._copied
+
     def _follow(self, update: Callable[[memoryview], None]) -> None:
         view = memoryview(bytearray(_BUFFER))
         read = 0
         try:
             with self._target.open("rb", buffering=0) as file:
                 while True:
-                    with self._more:
-                        self._more.wait_for(lambda: self._copied > read or self._is_whole)
-                        copied = self._copied
+                    copied = self._wait_past(read)
                     if copied == read or self._failure:
                         return
                     while read < copied:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mlv.errors import ProgramError
 from mlv.store import process
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterable
     from pathlib import Path
 
@@ -50,20 +50,19 @@ class ObjectReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: process.Running | None = None
         self._owner = 0
 
     def read(self, name: str) -> Object | None:
         """Read what ``name`` means (``refs/heads/main:registry``); None if there is no such."""
         with self._lock:
-            for attempt in (1, 2):
-                try:
-                    return self._ask(name)
-                except (OSError, ValueError) as error:
-                    self._process = None
-                    if attempt == 2:  # noqa: PLR2004
-                        raise self._why(name) from error
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+            with contextlib.suppress(OSError, ValueError):
+                return self._ask(name)
+            self._process = None  # it died: one more try, with a new one
+            try:
+                return self._ask(name)
+            except (OSError, ValueError) as error:
+                raise self._why(name) from error
 
     def read_tree(self, name: str) -> list[Entry] | None:
         """Read a tree's entries; None if there is no such, or it is not a tree."""
@@ -73,19 +72,20 @@ class ObjectReader:
     def _ask(self, name: str) -> Object | None:
         running = self._running()
         stdin, stdout = running.stdin, running.stdout
-        assert stdin and stdout  # noqa: S101, PT018 - both were asked for at the start
+        assert stdin
+        assert stdout
         stdin.write(name.encode() + b"\n")
         stdin.flush()
         header = stdout.readline()
         if not header:
             raise BrokenPipeError
         words = header.split()
-        if header.endswith((b" missing\n", b" ambiguous\n")) or len(words) != 3:  # noqa: PLR2004
+        if header.endswith((b" missing\n", b" ambiguous\n")) or len(words) != len(Object._fields):
             return None
         data = stdout.read(int(words[2]) + 1)
         return Object(words[0].decode(), words[1].decode(), data[:-1])
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> process.Running:
         if self._process is None or self._owner != os.getpid():
             self._process = process.start(["git", "cat-file", "--batch"], cwd=self._folder)
             self._owner = os.getpid()
@@ -102,7 +102,7 @@ class ObjectReader:
         )
 
 
-def _stop_own(running: subprocess.Popen[bytes], owner: int) -> None:
+def _stop_own(running: process.Running, owner: int) -> None:
     if owner == os.getpid():
         process.stop(running)
 
@@ -125,7 +125,7 @@ class TreeWriter:
     def __init__(self, folder: Path) -> None:
         self._process = process.start(["git", "mktree", "-z", "--batch", "--missing"], cwd=folder)
 
-    def __enter__(self) -> TreeWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +134,8 @@ class TreeWriter:
     def write(self, entries: Iterable[Entry]) -> str:
         """Write one tree and give its id; git sorts the entries."""
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin and stdout  # noqa: S101, PT018 - both were asked for at the start
+        assert stdin
+        assert stdout
         lines = [f"{e.mode.zfill(6)} {e.kind} {e.oid}\t{e.name}\0" for e in entries]
         try:
             stdin.write("".join(lines).encode(errors="surrogateescape") + b"\0")

@@ -22,6 +22,9 @@ _REPOSITORY_VARIABLES = (
 )  # fmt: skip
 
 
+Running = subprocess.Popen[bytes]
+
+
 class Result(NamedTuple):
     """What a program that ended left."""
 
@@ -55,7 +58,7 @@ def run(
     return Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
 
-def start(argv: Sequence[str], *, cwd: Path) -> subprocess.Popen[bytes]:
+def start(argv: Sequence[str], *, cwd: Path) -> Running:
     """Start a program that is spoken to through its standard input and output."""
     try:
         return subprocess.Popen(
@@ -70,7 +73,7 @@ def start(argv: Sequence[str], *, cwd: Path) -> subprocess.Popen[bytes]:
         raise _not_found(argv[0], cwd) from error
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: Running) -> None:
     """End a program that was started, by closing what it reads."""
     for stream in _streams(process):
         try:
@@ -80,7 +83,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _streams(process: subprocess.Popen[bytes]) -> list[IO[bytes]]:
+def _streams(process: Running) -> list[IO[bytes]]:
     return [stream for stream in (process.stdin, process.stdout) if stream]
 
 

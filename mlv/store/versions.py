@@ -89,9 +89,7 @@ class Versions:
         if chosen is None:
             return None
         message = chosen.data.decode(errors="replace").partition("\n\n")[2]
-        return Tip(
-            chosen.oid, message, local and local.oid, remote and remote.oid, relation
-        )
+        return Tip(chosen.oid, message, local and local.oid, remote and remote.oid, relation)
 
     @property
     def local_ref(self) -> str:
@@ -116,10 +114,8 @@ class Versions:
         if known is None:
             counts = self.git.line("rev-list", "--left-right", "--count", f"{local}...{remote}")
             ahead, behind = (int(count) for count in counts.split())
-            if ahead and behind:
-                known = DIVERGED
-            else:
-                known = AHEAD if ahead else BEHIND
+            one_sided = AHEAD if ahead else BEHIND
+            known = DIVERGED if ahead and behind else one_sided
             self._relations = {(local, remote): known}
         return known
 
@@ -205,7 +201,7 @@ class Versions:
         A tag's message bears it; that of a lightweight tag (CI's checkouts make them) is in
         its tree.
         """
-        from mlv.domain import manifest  # noqa: PLC0415 - `mlv current` has no need of it
+        from mlv.domain import manifest
 
         data = _manifest_in(tag.message)
         if data is None:
@@ -217,7 +213,7 @@ class Versions:
 
     def record(self, version: Version) -> Record:
         """Read one version whole; its tag, name and manifest must agree."""
-        from mlv.domain import manifest  # noqa: PLC0415
+        from mlv.domain import manifest
 
         tag = self._find(version)
         found = self.git.objects.read(self._manifest_path(tag)) if tag else None

@@ -28,7 +28,7 @@ def find(tree: Git, before: Mapping[str, str], after: Mapping[str, str]) -> list
     names = sorted({path.removesuffix(_NOTE) for path in _notes(before) | _notes(after)})
     here = [name for name in names if (top / name).exists()]
     if here:
-        from mlv.store.dvc import open_dvc  # noqa: PLC0415
+        from mlv.store.dvc import open_dvc
 
         with open_dvc(tree.layout) as dvc:
             for name in here:
@@ -44,7 +44,7 @@ def settle(tree: Git, artifacts: list[str], after: Mapping[str, str]) -> list[st
     """Remove the artifacts that lay there, and check out the new ones if the cache has them."""
     if not artifacts:
         return []
-    from mlv.store.dvc import open_dvc  # noqa: PLC0415
+    from mlv.store.dvc import open_dvc
 
     top = _top(tree)
     for name in artifacts:
@@ -54,10 +54,8 @@ def settle(tree: Git, artifacts: list[str], after: Mapping[str, str]) -> list[st
         if all(dvc.has_bytes_of(note) for note in notes):
             dvc.check_out(notes)
             return []
-    return [
-        f"{', '.join(artifacts)} of the version that went was removed; the new bytes are not in "
-        "the DVC cache yet: dvc pull brings them"
-    ]
+    gone = ", ".join(artifacts)
+    return [f"{gone} of another version was removed; dvc pull brings the new bytes"]
 
 
 def _notes(files: Mapping[str, str]) -> dict[str, str]:
@@ -72,5 +70,5 @@ def _remove(path: Path) -> None:
 
 
 def _top(tree: Git) -> Path:
-    assert tree.layout.top  # noqa: S101 - only a work tree has bytes in it
+    assert tree.layout.top
     return tree.layout.top

@@ -1,40 +1,27 @@
-"""Work trees that have the registry branch checked out, and moving the branch under them.
+"""Work trees that have the registry branch checked out, and what must follow it there.
 
 A commit on a checked-out branch must reach the index and the files too, or the user's next
-``git commit`` would undo it. The order, each step safe to be killed after:
-
-1. prepare the new index and the new files aside;
-2. write a journal, take each ``index.lock`` with the new index in it;
-3. compare-and-swap the branch;
-4. rename the files into place, then the lock over the index; artifacts that
-   lie in the work tree follow; remove the journal.
-
-`recover` finishes or takes back what a journal tells was begun.
+``git commit`` would undo it. `store.publishing` says in which order.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.errors import ChangedMeanwhile, ProgramError, WorkspaceError
+from mlv.errors import ChangedMeanwhile, WorkspaceError
 from mlv.store import workbytes
-from mlv.store.git import NO_OBJECT, Git, Layout, RefUpdate
-from mlv.store.locks import exclusive
+from mlv.store.git import NO_OBJECT, Git, Layout
 from mlv.store.objects import BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from mlv.store.objects import Entry
 
-_JOURNAL = "mlv/.journal.json"
-_STAMP = tuple[int, int, int]
+Stamp = tuple[int, int, int]
 
 
 class Move(NamedTuple):
@@ -59,23 +46,18 @@ class Checkout(NamedTuple):
     artifacts: list[str]
 
 
-def local_lock(layout: Layout) -> AbstractContextManager[None]:
-    """Hold the lock under which this machine's mlv processes publish, one at a time."""
-    return exclusive(layout.common_dir / "mlv" / ".lock")
-
-
 def checkouts(git: Git, branch: str) -> list[Git]:
     """Find the work trees that have ``branch`` checked out; refuse one that is rebasing it."""
     layout = git.layout
     found = []
     for top, git_dir in _work_trees(git):
         for state in ("rebase-merge", "rebase-apply"):
-            if _read(git_dir / state / "head-name") == f"refs/heads/{branch}":
+            if read_text(git_dir / state / "head-name") == f"refs/heads/{branch}":
                 raise WorkspaceError(
                     f"a rebase of {branch} is under way in {top}",
                     hint="git rebase --continue or --abort first",
                 )
-        if _read(git_dir / "HEAD") == f"ref: refs/heads/{branch}" and top.is_dir():
+        if read_text(git_dir / "HEAD") == f"ref: refs/heads/{branch}" and top.is_dir():
             found.append(Git(Layout(top, git_dir, layout.common_dir)))
     return found
 
@@ -88,12 +70,13 @@ def _work_trees(git: Git) -> Iterator[tuple[Path, Path]]:
         yield layout.common_dir.parent, layout.common_dir
     linked = layout.common_dir / "worktrees"
     for git_dir in sorted(linked.iterdir()) if linked.is_dir() else []:
-        pointed = _read(git_dir / "gitdir")
+        pointed = read_text(git_dir / "gitdir")
         if pointed:
             yield Path(os.path.normpath(git_dir / pointed)).parent, git_dir
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a small file of git's; empty where there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
     except OSError:
@@ -114,7 +97,7 @@ def refuse_unmerged(git: Git) -> None:
 def refuse_edited(git: Git, move_folder: str, incoming: set[str]) -> None:
     """Refuse a work tree in which files that mlv is about to replace are edited."""
     top = git.layout.top
-    assert top  # noqa: S101 - checkouts have one
+    assert top
     parent = (top / move_folder).parent
     for folder in (parent, top / move_folder):
         if folder.is_symlink():
@@ -133,41 +116,12 @@ def refuse_edited(git: Git, move_folder: str, incoming: set[str]) -> None:
             )
 
 
-def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[str]:
-    """Move the branch and every work tree that has it checked out; give what the user should know.
-
-    To be called under `local_lock`, after `refuse_edited`. `ChangedMeanwhile` if the branch was
-    moved by somebody else; then nothing was changed.
-    """
-    update = RefUpdate(f"refs/heads/{move.branch}", move.new, move.old or NO_OBJECT)
-    if not trees:
-        git.update_refs([update], reason)
-        return []
-    prepared: list[_Prepared] = []
-    journal = git.layout.common_dir / _JOURNAL
-    try:
-        for tree in trees:
-            prepared.append(_Prepared(tree, move))  # noqa: PERF401 - one may fail half-way
-        _write_journal(journal, move, prepared)
-        for ready in prepared:
-            ready.lock()
-        git.update_refs([update], reason)
-    except BaseException:
-        for ready in prepared:
-            ready.give_back()
-        journal.unlink(missing_ok=True)
-        raise
-    notes = [note for ready in prepared for note in ready.finish()]
-    journal.unlink()
-    return notes
-
-
-class _Prepared:
+class Prepared:
     """The new index and files of one work tree, aside until the branch has moved."""
 
-    def __init__(self, checkout: Checkout, move: Move, stamp: _STAMP | None = None) -> None:
+    def __init__(self, checkout: Checkout, move: Move, stamp: Stamp | None = None) -> None:
         tree = checkout.git
-        assert tree.layout.top  # noqa: S101 - checkouts have one
+        assert tree.layout.top
         self.tree, self.move, self.top = tree, move, tree.layout.top
         self.artifacts = checkout.artifacts
         self.index = tree.layout.git_dir / "index"
@@ -180,7 +134,7 @@ class _Prepared:
     def _prepare(self) -> None:
         shutil.rmtree(self.aside, ignore_errors=True)
         self.aside.mkdir()
-        self.base = _stamp(self.index)
+        self.base = stamp(self.index)
         new = self.aside / "index"
         shutil.copyfile(self.index, new)
         move = self.move
@@ -190,7 +144,7 @@ class _Prepared:
         env = {"GIT_INDEX_FILE": str(new)}
         self.tree.run("update-index", "-z", "--index-info", stdin="".join(lines).encode(), env=env)
         self._stage_files(new)
-        self.stamp = _stamp(new)
+        self.stamp = stamp(new)
 
     def _stage_files(self, index: Path) -> None:
         """Let git write the files aside, as its attributes and filters say."""
@@ -199,11 +153,15 @@ class _Prepared:
         if self.tree.is_on("core.sparsecheckout"):
             hidden = self._outside_sparse(paths)
             listing = "".join(f"{path}\0" for path in hidden).encode()
-            self.tree.run("update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env)
+            self.tree.run(
+                "update-index", "-z", "--skip-worktree", "--stdin", stdin=listing, env=env
+            )
             paths -= hidden
         listing = "".join(f"{path}\0" for path in sorted(paths)).encode()
         prefix = f"{(self.aside / 'files').as_posix()}/"
-        self.tree.run("checkout-index", "-z", "--stdin", f"--prefix={prefix}", stdin=listing, env=env)
+        self.tree.run(
+            "checkout-index", "-z", "--stdin", f"--prefix={prefix}", stdin=listing, env=env
+        )
 
     def _outside_sparse(self, paths: set[str]) -> set[str]:
         """Ask git which paths the sparse checkout leaves out, in an index of these alone."""
@@ -226,7 +184,7 @@ class _Prepared:
             raise self._locked() from None
         except OSError:  # no hard links on this file system
             self._lock_by_copy()
-        if _stamp(self.index) != self.base:
+        if stamp(self.index) != self.base:
             raise ChangedMeanwhile(
                 f"the index of {self.top} changed meanwhile", hint="run the command again"
             )
@@ -237,7 +195,7 @@ class _Prepared:
         except FileExistsError:
             raise self._locked() from None
         os.close(descriptor)
-        os.replace(self.aside / "index", self.index_lock)
+        (self.aside / "index").replace(self.index_lock)
 
     def _locked(self) -> WorkspaceError:
         return WorkspaceError(
@@ -247,7 +205,7 @@ class _Prepared:
 
     def is_locked_by_us(self) -> bool:
         """Whether the index's lock is the one that was prepared here."""
-        return self.stamp is not None and _stamp(self.index_lock) == self.stamp
+        return self.stamp is not None and stamp(self.index_lock) == self.stamp
 
     def give_back(self) -> None:
         """Take everything back that `lock` and the preparation left."""
@@ -264,7 +222,7 @@ class _Prepared:
         for path in self.move.before:
             if path not in self.move.after:
                 (self.top / path).unlink(missing_ok=True)
-        os.replace(self.index_lock, self.index)
+        self.index_lock.replace(self.index)
         shutil.rmtree(self.aside, ignore_errors=True)
         return workbytes.settle(self.tree, self.artifacts, self.move.after)
 
@@ -272,14 +230,15 @@ class _Prepared:
 def _replace(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.replace(source, target)
+        source.replace(target)
     except OSError:  # the Git directory is on another file system than the work tree
         beside = target.with_name(f".{target.name}.mlv")
         shutil.copyfile(source, beside)
-        os.replace(beside, target)
+        beside.replace(target)
 
 
-def _stamp(path: Path) -> _STAMP | None:
+def stamp(path: Path) -> Stamp | None:
+    """Tell a file's identity: another file, or other contents, give another."""
     try:
         facts = path.stat()
     except OSError:
@@ -287,98 +246,6 @@ def _stamp(path: Path) -> _STAMP | None:
     return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-def _write_journal(journal: Path, move: Move, prepared: list[_Prepared]) -> None:
-    document = {
-        "move": move._asdict(),
-        "trees": [
-            {
-                "top": str(p.top),
-                "git_dir": str(p.tree.layout.git_dir),
-                "stamp": p.stamp,
-                "artifacts": p.artifacts,
-            }
-            for p in prepared
-        ],
-    }
-    beside = journal.with_suffix(".new")
-    with beside.open("w", encoding="utf-8", errors="surrogateescape") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, journal)
-
-
-def is_interrupted(layout: Layout) -> bool:
-    """Whether some mlv died while it published."""
-    return (layout.common_dir / _JOURNAL).is_file()
-
-
-def recover(git: Git) -> list[str]:
-    """Finish or take back what a killed mlv began, under `local_lock`; say which."""
-    journal = git.layout.common_dir / _JOURNAL
-    try:
-        document: dict[str, Any] = json.loads(
-            journal.read_text(encoding="utf-8", errors="surrogateescape")
-        )
-    except FileNotFoundError:
-        return []
-    except ValueError:
-        raise WorkspaceError(f"{journal} cannot be read", hint="remove it") from None
-    move = Move(**document["move"])
-    moved = _has_moved(git, move)
-    notes = [f"an mlv that was killed while it published is {'finished' if moved else 'taken back'}"]
-    for facts in document["trees"]:
-        layout = Layout(Path(facts["top"]), Path(facts["git_dir"]), git.layout.common_dir)
-        stamp = tuple(facts["stamp"])
-        checkout = Checkout(Git(layout), facts["artifacts"])
-        tree = _Prepared(checkout, move, stamp)  # type: ignore[arg-type]
-        if not moved:
-            tree.give_back()
-        elif tree.is_locked_by_us():
-            notes += tree.finish()
-        else:
-            notes += _mend(tree)
-    journal.unlink(missing_ok=True)
-    return notes
-
-
-def _has_moved(git: Git, move: Move) -> bool:
-    found = git.objects.read(f"refs/heads/{move.branch}^{{commit}}")
-    if found is None or found.oid == move.old:
-        return False
-    return git.ask("merge-base", "--is-ancestor", move.new, found.oid).code == 0
-
-
-def _mend(tree: _Prepared) -> list[str]:
-    """Bring a work tree up whose index was written already, or whose lock somebody removed."""
-    move, git = tree.move, tree.tree
-    shutil.rmtree(tree.aside, ignore_errors=True)
-    if _read(git.layout.git_dir / "HEAD") != f"ref: refs/heads/{move.branch}":
-        return []
-    listing = git.run("ls-files", "-s", "-z", "--", f":(top,literal){move.folder}")
-    if dict(_staged(listing)) == dict(move.before):
-        again = _Prepared(Checkout(git, tree.artifacts), move)
-        again.lock()
-        return again.finish()
-    return workbytes.settle(git, tree.artifacts, move.after)
-
-
-def _staged(listing: bytes) -> Iterator[tuple[str, str]]:
-    for line in listing.decode(errors="surrogateescape").split("\0"):
-        if line:
-            facts, _, path = line.partition("\t")
-            yield path, facts.split()[1]
-
-
 def files_below(entries: list[Entry], folder: str) -> dict[str, str]:
     """Give the blob ids of a folder's files by path from the top."""
     return {f"{folder}/{e.name}": e.oid for e in entries if e.kind == BLOB}
-
-
-def recover_if_needed(git: Git) -> list[str]:
-    """Recover where a journal lies; a reader that may not write leaves it to others."""
-    if not is_interrupted(git.layout):
-        return []
-    with suppress(OSError, ProgramError), local_lock(git.layout):
-        return recover(git)
-    return []

@@ -1,0 +1,75 @@
+"""The file system: its refusals told plainly, durable renames, and walking an artifact's files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlv.errors import InvalidInput, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: OSError, path: Path | None = None) -> StorageError:
+    """Say what the file system refused, and where."""
+    where = error.filename or path or ""
+    return StorageError(
+        f"{where}: {error.strerror or error}".lstrip(": "),
+        hint="nothing was registered or changed; free space or permissions, then try again",
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    if os.name == "nt":
+        return  # Windows has no handle for it; renames are journalled there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def walk_files(root: Path, cache: Path) -> Iterator[tuple[str, Path]]:
+    """Walk the files of an artifact's directory, in a fixed order: path inside, and real file.
+
+    Refuses what cannot be kept: a symlink that leads out, a socket, a folder that is a link.
+    """
+    folders = [""]
+    while folders:
+        folder = folders.pop(0)
+        for entry in sorted(os.scandir(root / folder), key=lambda e: e.name):
+            path, inside = Path(entry.path), f"{folder}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{inside}/")
+            elif entry.is_symlink():
+                yield inside, real_file(path, [cache, root])
+            elif entry.is_file(follow_symlinks=False):
+                yield inside, path
+            else:
+                raise InvalidInput(f"{path} is neither a file nor a folder", hint="leave it out")
+
+
+def real_file(path: Path, places: list[Path]) -> Path:
+    """Follow a symlink that leads into one of ``places``, such as those that DVC itself makes."""
+    if not path.is_symlink():
+        return path
+    target = path.resolve()
+    if target.is_file() and any(place.resolve() in target.parents for place in places):
+        return target
+    raise InvalidInput(
+        f"{path} is a symlink to {path.readlink()}",
+        hint="give the file it points to: an artifact holds bytes, not links",
+    )
