@@ -78,9 +78,9 @@ class References:
         """Name every model that has a version or a pointer."""
         tip = self._versions.tip()
         names = set(self._versions.models_on(tip) if tip else ())
-        for tag in self._versions.tags():
-            if tag.version.model not in names and self._is_ours(tag.version):
-                names.add(tag.version.model)
+        for version in self._versions.names():
+            if version.model not in names and self._is_ours(version):
+                names.add(version.model)
         return sorted(names)
 
     def _is_ours(self, version: Version) -> bool:

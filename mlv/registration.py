@@ -181,7 +181,7 @@ def _metadata(request: Request, source: Source, config: ModelConfig) -> dict[str
 
 def _free_version(versions: Versions, model: str) -> Version:
     """Continue from the highest number ever seen: of any tag of the name, kept ref, or pointer."""
-    numbers = [tag.version.number for tag in versions.tags(model)]
+    numbers = [version.number for version in versions.names(model)]
     tip = versions.tip()
     if tip:
         numbers += versions.pointer(tip, model).status

@@ -12,8 +12,7 @@ from mlv.domain.names import check_model
 from mlv.errors import ConfigError, IntegrityError, InvalidInput, StatusError
 from mlv.references import References
 from mlv.store import config as configs
-from mlv.store.git import Git, find
-from mlv.store.publishing import recover_if_needed
+from mlv.store.git import JOURNAL, Git, find
 from mlv.store.versions import Versions
 
 if TYPE_CHECKING:
@@ -60,8 +59,11 @@ class ModelRegistry:
         self.config = _read_config(self._git)
         self._versions = Versions(self._git, self.config)
         self._references = References(self._versions, self.model)
-        for note in recover_if_needed(self._git):
-            self._notify(note)
+        if (self._git.layout.common_dir / JOURNAL).is_file():
+            from mlv.store.publishing import recover_if_allowed
+
+            for note in recover_if_allowed(self._git):
+                self._notify(note)
 
     def __repr__(self) -> str:
         """Name the repository and the model."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NO_OBJECT = "0" * 40
+# In the common directory: what an mlv that is publishing has begun (`store.publishing`).
+JOURNAL = "mlv/.journal.json"
 
 
 class Layout(NamedTuple):

@@ -22,15 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlv.errors import ProgramError, WorkspaceError
 from mlv.store import workbytes
-from mlv.store.git import NO_OBJECT, Git, Layout, RefUpdate
+from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
 from mlv.store.locks import exclusive
 from mlv.store.workspace import Checkout, Move, Prepared, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-
-_JOURNAL = "mlv/.journal.json"
 
 
 def local_lock(layout: Layout) -> AbstractContextManager[None]:
@@ -49,7 +47,7 @@ def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[st
         git.update_refs([update], reason)
         return []
     prepared: list[Prepared] = []
-    journal = git.layout.common_dir / _JOURNAL
+    journal = git.layout.common_dir / JOURNAL
     try:
         for tree in trees:
             prepared.append(Prepared(tree, move))  # noqa: PERF401 - one may fail half-way
@@ -88,14 +86,9 @@ def _write_journal(journal: Path, move: Move, prepared: list[Prepared]) -> None:
     beside.replace(journal)
 
 
-def is_interrupted(layout: Layout) -> bool:
-    """Whether some mlv died while it published."""
-    return (layout.common_dir / _JOURNAL).is_file()
-
-
 def recover(git: Git) -> list[str]:
     """Finish or take back what a killed mlv began, under `local_lock`; say which."""
-    journal = git.layout.common_dir / _JOURNAL
+    journal = git.layout.common_dir / JOURNAL
     try:
         document: dict[str, Any] = json.loads(
             journal.read_text(encoding="utf-8", errors="surrogateescape")
@@ -152,10 +145,8 @@ def _staged(listing: bytes) -> Iterator[tuple[str, str]]:
             yield path, facts.split()[1]
 
 
-def recover_if_needed(git: Git) -> list[str]:
-    """Recover where a journal lies; a reader that may not write leaves it to others."""
-    if not is_interrupted(git.layout):
-        return []
+def recover_if_allowed(git: Git) -> list[str]:
+    """Recover; a reader that may not write leaves it to others."""
     with suppress(OSError, ProgramError), local_lock(git.layout):
         return recover(git)
     return []

@@ -195,6 +195,14 @@ class Versions:
             found[version] = Tag(version, oid, peeled or oid, message if kind == TAG else None)
         return sorted(found.values(), key=lambda tag: tag.version)
 
+    def names(self, model: str | None = None) -> list[Version]:
+        """Name every version whose tag or kept ref is here, without reading what it holds."""
+        name = model or "*"
+        patterns = (f"refs/tags/{name}-v*", f"refs/mlv/{name}/v*")
+        refs = self.git.run("for-each-ref", "--format=%(refname)", *patterns).decode().split()
+        found = {Version.from_tag(_tag_name(ref)) for ref in refs}
+        return sorted(v for v in found if v and model in (None, v.model))
+
     def manifest_of(self, tag: Tag) -> Manifest | None:
         """Read the manifest a tag bears; None where the tag is not a version of ours.
 
@@ -256,7 +264,7 @@ class Versions:
                 f"the tag {version.tag} holds no version that mlv registered",
                 hint="mlv list shows the versions",
             )
-        known = [tag.version for tag in self.tags(version.model)]
+        known = self.names(version.model)
         shown = ", ".join(v.name for v in known[-5:])
         hint = f"known are {shown}" if known else "mlv list shows the versions"
         if self.git.is_shallow() or not known:

@@ -58,7 +58,8 @@ def checkouts(git: Git, branch: str) -> list[Git]:
                     hint="git rebase --continue or --abort first",
                 )
         if read_text(git_dir / "HEAD") == f"ref: refs/heads/{branch}" and top.is_dir():
-            found.append(Git(Layout(top, git_dir, layout.common_dir)))
+            same = git_dir == layout.git_dir
+            found.append(git if same else Git(Layout(top, git_dir, layout.common_dir)))
     return found
 
 

@@ -1,0 +1,154 @@
+"""What a command may cost: modules imported and git processes started. Never seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mlv import ModelRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# Runs a command as its script would, then tells every module that was imported.
+COMMAND = """
+import json, os, sys
+from mlv.cli import main
+sys.argv = ["mlv", *json.loads(sys.argv[1])]
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+with open(os.environ["SEEN"], "w") as file:
+    modules = sorted({name.partition(".")[0] for name in sys.modules})
+    json.dump({"code": code or 0, "modules": modules}, file)
+"""
+GIT = """\
+#!/bin/sh
+printf '%s\\n' "$1" >> "$GIT_LOG"
+exec "{git}" "$@"
+"""
+HEAVY = {"dvc", "dvc_data", "dvc_objects", "git", "rich", "joblib", "numpy", "sklearn", "asyncio"}
+
+
+@pytest.fixture
+def cost(tmp_path: Path) -> Callable[..., tuple[list[str], set[str]]]:
+    """``cost(repo, "list")`` runs a command; gives the git commands and the modules it used."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    wrapper = programs / "git"
+    wrapper.write_text(GIT.format(git=shutil.which("git")))
+    wrapper.chmod(wrapper.stat().st_mode | stat.S_IEXEC)
+
+    def measure(folder: Path, *args: str) -> tuple[list[str], set[str]]:
+        log, seen = tmp_path / "git.log", tmp_path / "seen.json"
+        log.write_text("")
+        env = {
+            **os.environ,
+            "PATH": os.pathsep.join((str(programs), os.environ["PATH"])),
+            "GIT_LOG": str(log),
+            "SEEN": str(seen),
+        }
+        argv = [sys.executable, "-P", "-c", COMMAND, json.dumps(args)]
+        done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, check=True)
+        facts = json.loads(seen.read_text())
+        assert facts["code"] == 0, done.stderr.decode()
+        return log.read_text().split(), set(facts["modules"])
+
+    return measure
+
+
+@pytest.fixture
+def two(repo: Path, write_model: Callable[..., Path], tmp_path: Path) -> Path:
+    """Return a registry of two versions, the first live."""
+    registry = ModelRegistry(repo)
+    for seed in (1, 2):
+        registry.register(
+            write_model(tmp_path / "m.pkl", seed), None, metrics={"roc_auc": seed / 2}
+        )
+    registry.promote("v1")
+    return repo
+
+
+@pytest.mark.parametrize(
+    ("args", "processes"),
+    [
+        (("current",), ["cat-file"]),
+        (("current", "-q"), ["cat-file"]),
+        (("list",), ["cat-file", "for-each-ref"]),
+        (("show", "model-v1"), ["cat-file"]),
+        (("compare", "model-v1", "model-v2"), ["cat-file"]),
+    ],
+)
+def test_reading_takes_one_git_to_read_and_no_heavy_import(
+    cost: Callable[..., tuple[list[str], set[str]]],
+    two: Path,
+    args: tuple[str, ...],
+    processes: list[str],
+) -> None:
+    used, modules = cost(two, *args)
+    assert used == processes
+    assert not modules & HEAVY
+
+
+PROMOTION = [
+    "cat-file",
+    "ls-files",
+    "status",
+    "hash-object",
+    "mktree",
+    "config",
+    "commit-tree",
+    "update-index",
+    "checkout-index",
+    "update-ref",
+]
+
+
+def test_promoting_takes_ten_gits_where_the_branch_is_checked_out(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path
+) -> None:
+    used, modules = cost(two, "promote", "model-v2")
+    assert used == PROMOTION
+    assert not modules & HEAVY
+    used, modules = cost(two, "rollback", "--model", "model")
+    assert used == PROMOTION
+    assert not modules & HEAVY
+
+
+def test_promoting_takes_six_gits_where_it_is_not(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path, git: Callable[..., str]
+) -> None:
+    git(two, "switch", "--quiet", "--create", "feature")
+    used, _ = cost(two, "promote", "model-v2")
+    assert used == ["cat-file", "hash-object", "mktree", "config", "commit-tree", "update-ref"]
+
+
+def test_handing_out_a_version_that_is_here_needs_no_dvc(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path
+) -> None:
+    ModelRegistry(two).artifacts("v1")
+    used, modules = cost(two, "pull", "model-v1")
+    assert used == ["cat-file"]
+    assert not modules & HEAVY
+
+
+def test_the_number_of_gits_does_not_grow_with_the_versions(
+    cost: Callable[..., tuple[list[str], set[str]]],
+    two: Path,
+    write_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    registry = ModelRegistry(two)
+    for seed in range(3, 9):
+        registry.register(write_model(tmp_path / "m.pkl", seed), None)
+    assert cost(two, "list")[0] == ["cat-file", "for-each-ref"]
+    assert cost(two, "promote", "model-v8")[0] == PROMOTION
