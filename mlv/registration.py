@@ -120,6 +120,10 @@ def _check_source(role: str, source: Path, top: Path) -> None:
         raise storage_error(error, source) from error
     if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
         raise InvalidInput(f"{source} is neither a file nor a folder")
+    if source in (top, *top.parents):
+        raise InvalidInput(
+            f"{source} holds the repository itself", hint="register the folder that training wrote"
+        )
     if (top / FOLDER) in (source, *source.parents):
         raise InvalidInput(
             f"{source} lies in {FOLDER}/, where mlv keeps what is registered",

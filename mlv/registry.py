@@ -13,7 +13,7 @@ from mlv.errors import ConfigError, IntegrityError, InvalidInput, StatusError
 from mlv.references import References
 from mlv.store import config as configs
 from mlv.store.git import JOURNAL, Git, find
-from mlv.store.versions import Versions
+from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
     import os
@@ -58,6 +58,7 @@ class ModelRegistry:
         self._git = Git(find(Path(path)))
         self.config = _read_config(self._git)
         self._versions = Versions(self._git, self.config)
+        self._warned_of: Tip | None = None
         self._references = References(self._versions, self.model)
         if (self._git.layout.common_dir / JOURNAL).is_file():
             from mlv.store.publishing import recover_if_allowed
@@ -134,7 +135,7 @@ class ModelRegistry:
         model = self._references.one_model()
         request = Request(
             model,
-            {role: Path(path).absolute() for role, path in sources.items()},
+            {role: _absolute(Path(path)) for role, path in sources.items()},
             check_metrics(metrics),
             check_metadata(metadata),
         )
@@ -170,7 +171,7 @@ class ModelRegistry:
         from mlv.promotion import Plan, carry_out
 
         version = self.resolve(ref) if ref is not None else None
-        live = self._references.live(version.model if version else None)
+        live = self._live(version.model if version else None)
         if version is not None:
             self._versions.record(version)  # it exists, and is what it says
         seen = live.pointer.current
@@ -190,16 +191,31 @@ class ModelRegistry:
 
     def current_version(self) -> str | None:
         """Name the version in production, ``v2``, or None."""
-        current = self._references.live().pointer.current
+        current = self._live().pointer.current
         return None if current is None else f"v{current}"
 
     def current(self) -> list[Live]:
         """Give every model that has something live, or the bound one."""
         if self.model:
-            return [self._references.live()]
+            return [self._live()]
         tip = self._versions.need_tip()
+        self._warn(tip)
         every = [self._references.live_at(tip, m) for m in self._versions.models_on(tip)]
         return [live for live in every if live.pointer.current is not None]
+
+    def _live(self, model: str | None = None) -> Live:
+        live = self._references.live(model)
+        self._warn(live.tip)
+        return live
+
+    def _warn(self, tip: Tip) -> None:
+        if tip.relation == DIVERGED and tip != self._warned_of:
+            branch = self.config.branch
+            self._warned_of = tip
+            self._notify(
+                f"{branch} and {self.config.remote}/{branch} have diverged: "
+                "the local one was read (mlv status says more)"
+            )
 
     def get_manifest(self, ref: str) -> dict[str, Any]:
         """Give a version's manifest, with ``status`` and the two checksums at hand."""
@@ -371,6 +387,11 @@ def _read_config(git: Git) -> configs.Config:
             ) from None
         text = found.data.decode(errors="replace")
     return configs.parse(text)
+
+
+def _absolute(path: Path) -> Path:
+    """Resolve all but the last part, which may be a symlink that DVC made."""
+    return path.parent.resolve() / path.name if path.name else path.resolve()
 
 
 def _log(note: str) -> None:

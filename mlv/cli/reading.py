@@ -49,11 +49,13 @@ def _table(versions: list[tuple[Manifest, str]]) -> list[str]:
                 click.style(manifest.version.tag, bold=is_live),
                 show.status(status),
                 show.time(manifest.data["registered_at"]),
-                manifest.data["registered_by"].partition(" <")[0],
+                show.plain(manifest.data["registered_by"].partition(" <")[0]),
                 *(show.number(manifest.metrics.get(name)) for name in metrics),
             ]
         )
-    return show.table(["", "version", "status", "registered", "by", *metrics], rows, keep=5)
+    return show.table(
+        ["", "version", "status", "registered", "by", *map(show.plain, metrics)], rows, keep=5
+    )
 
 
 @command(ref_argument())
@@ -124,7 +126,7 @@ def compare_command(session: Session, a: str, b: str) -> None:
     left, right = names[0], names[-1]  # the same where a version is held against itself
     if session.quiet:
         for name, change in changes.items():
-            show.line(f"{name} {'-' if change is None else f'{change:+.6g}'}")
+            show.line(f"{show.plain(name)} {'-' if change is None else f'{change:+.6g}'}")
         return
     if not changes:
         show.note("neither version has metrics")
@@ -132,7 +134,14 @@ def compare_command(session: Session, a: str, b: str) -> None:
     rows = []
     for name, change in changes.items():
         before, after = result[left].get(name), result[right].get(name)
-        rows.append([name, show.number(before), show.number(after), *_change(name, before, change)])
+        rows.append(
+            [
+                show.plain(name),
+                show.number(before),
+                show.number(after),
+                *_change(name, before, change),
+            ]
+        )
     for text in show.table(["metric", left, right, "delta", "per cent", ""], rows, keep=1):
         show.line(text)
 

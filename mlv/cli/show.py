@@ -28,6 +28,11 @@ def printable(text: object) -> str:
     )
 
 
+def plain(text: object) -> str:
+    """Make text from a repository harmless, and one line."""
+    return printable(text).replace("\n", " ")
+
+
 def line(text: str = "") -> None:
     """Print a line of the answer."""
     click.echo(text)
@@ -39,8 +44,8 @@ def note(text: str) -> None:
 
 
 def as_json(document: object) -> None:
-    """Print JSON."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    """Print JSON, in ASCII: the rest may move a terminal's cursor."""
+    click.echo(json.dumps(document, indent=2))
 
 
 def status(name: str, width: int = 0) -> str:
@@ -81,28 +86,21 @@ def heading(text: str) -> str:
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) -> list[str]:
     """Lay out a table as lines; columns past ``keep`` are left out where they do not fit.
 
-    Cells may be coloured. Columns after the first ``keep`` hold numbers and are set right.
+    Cells may be coloured, and what is not ours in them was made `plain`. Columns after the first
+    ``keep`` hold numbers and are set right.
     """
-    shown = [[printable_cell(cell) for cell in row] for row in rows]
     widths = [
-        max(len(click.unstyle(row[at])) for row in [headings, *shown])
-        for at in range(len(headings))
+        max(len(click.unstyle(row[at])) for row in [headings, *rows]) for at in range(len(headings))
     ]
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
     while count > keep and sum(widths[:count]) + 2 * count > room:
         count -= 1
     lines = [_row([heading(h) for h in headings[:count]], widths, keep)]
-    lines += [_row(row[:count], widths, keep) for row in shown]
+    lines += [_row(row[:count], widths, keep) for row in rows]
     if count < len(headings):
         hidden = ", ".join(headings[count:])
         lines.append(click.style(f"(no room for {hidden}: --json has all)", fg="bright_black"))
     return lines
-
-
-def printable_cell(cell: str) -> str:
-    """Make a cell harmless, but keep the colours that we gave it."""
-    plain = click.unstyle(cell)
-    return cell if plain.isprintable() else printable(plain).replace("\n", " ")
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], keep: int) -> str:
@@ -116,7 +114,4 @@ def _row(cells: Sequence[str], widths: Sequence[int], keep: int) -> str:
 def facts(pairs: dict[str, Any]) -> list[str]:
     """Lay out names with values, one a line."""
     width = max(map(len, pairs), default=0)
-    return [
-        f"  {printable(name).ljust(width)}  {printable_cell(str(value))}"
-        for name, value in pairs.items()
-    ]
+    return [f"  {plain(name).ljust(width)}  {plain(value)}" for name, value in pairs.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours, also where its files are read-only; what resists is left."""
+    if os.name == "nt":
+        for path in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                path.chmod(0o666)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def walk_files(root: Path, cache: Path) -> Iterator[tuple[str, Path]]:

@@ -23,7 +23,7 @@ from mlv.errors import (
     ProgramError,
     RegistryError,
 )
-from mlv.store.disk import on_disk, real_file, storage_error, sync_folder, walk_files
+from mlv.store.disk import on_disk, real_file, remove_tree, storage_error, sync_folder, walk_files
 from mlv.store.dvcfiles import Member, named_md5, read_listing
 from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
 
@@ -192,13 +192,13 @@ class Dvc:
             self._makedirs(str(parent))
             for old in parent.iterdir():
                 if time.time() - old.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(old, ignore_errors=True)
+                    remove_tree(old)
             folder = parent / uuid.uuid4().hex
             folder.mkdir()
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
     # Taking out ---------------------------------------------------------------------------
 
@@ -390,6 +390,8 @@ def _asking(what: str) -> Iterator[None]:
 
     Its remotes' libraries raise all kinds of exceptions, so every kind is caught.
     """
+    import dvc  # noqa: F401 - importing it sets its loggers up, and must not do so later
+
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

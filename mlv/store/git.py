@@ -38,7 +38,7 @@ class Layout(NamedTuple):
 
 def find(path: Path) -> Layout:
     """Find the repository that ``path`` lies in, without asking git."""
-    start = path.absolute()
+    start = path.resolve()
     if not start.is_dir():
         raise ConfigError(f"there is no folder {path}")
     for folder in (start, *start.parents):

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlv.errors import IntegrityError
-from mlv.store.hashing import listing_sha256, sha256_of
+from mlv.store.disk import remove_tree
+from mlv.store.hashing import listing_sha256, md5_of, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -159,7 +160,7 @@ def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: 
         _remember(aside, _stamps(aside, artifacts))
         _put_in_place(aside, folder, record)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_tree(aside)
 
 
 def _bring(
@@ -182,24 +183,38 @@ def _bring(
         path.parent.mkdir(parents=True, exist_ok=True)
         link(source, path)
         sums.append((member.path, sha256_of(path, progress)))
+    found = listing_sha256(sums)
+    if found != artifact.sha256:
+        expect(artifact, version, found, _damaged(dvc, artifact))
+
+
+def _damaged(dvc: Dvc, artifact: Artifact) -> Path:
+    """Find the object of a directory that is not what its name says; else the listing."""
+    for member in dvc.members(artifact.md5, artifact.path):
+        path = dvc.object_path(member.md5)
+        if path and md5_of(path) != member.md5:
+            return path
     listing = dvc.object_path(artifact.md5)
-    expect(artifact, version, listing_sha256(sums), listing or target)
+    assert listing
+    return listing
 
 
-def sum_members(dvc: Dvc, artifact: Artifact) -> str:
+def check_members(dvc: Dvc, artifact: Artifact, version: Version) -> None:
     """Hash a directory from its objects in the cache, all of which must be there."""
     sums = []
     for member in dvc.members(artifact.md5, artifact.path):
         path = dvc.object_path(member.md5)
         assert path
         sums.append((member.path, sha256_of(path)))
-    return listing_sha256(sums)
+    found = listing_sha256(sums)
+    if found != artifact.sha256:
+        expect(artifact, version, found, _damaged(dvc, artifact))
 
 
 def _put_in_place(aside: Path, folder: Path, record: Record) -> None:
     if folder.exists() and not _is_whole(folder, record):
         folder.replace(aside.with_name(aside.name + ".old"))
-        shutil.rmtree(aside.with_name(aside.name + ".old"), ignore_errors=True)
+        remove_tree(aside.with_name(aside.name + ".old"))
     try:
         aside.rename(folder)
     except OSError:
@@ -246,6 +261,6 @@ def _copy(source: Path, target: Path) -> None:
         beside.rename(target)
     finally:
         if beside.is_dir():
-            shutil.rmtree(beside, ignore_errors=True)
+            remove_tree(beside)
         else:
             beside.unlink(missing_ok=True)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int], None]
 
-_CHUNK = 16 * 1024 * 1024
-_BUFFER = 1024 * 1024
+_CHUNK = 8 * 1024 * 1024
+_BUFFER = 256 * 1024
 # Below this, starting threads costs more than they save.
 _SMALL = 4 * 1024 * 1024
 
@@ -160,8 +160,16 @@ def _write_all(target: int, data: bytes) -> None:
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
-    """Hash a file."""
-    digest = hashlib.sha256()
+    """Give a file's SHA-256."""
+    return _digest_of(path, hashlib.sha256(), progress)
+
+
+def md5_of(path: Path) -> str:
+    """Give a file's MD5, which is DVC's name for it."""
+    return _digest_of(path, hashlib.md5(usedforsecurity=False), None)
+
+
+def _digest_of(path: Path, digest: hashlib._Hash, progress: Progress | None) -> str:
     view = memoryview(bytearray(_BUFFER))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(view):
