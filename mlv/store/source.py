@@ -7,6 +7,7 @@ import shutil
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlv.errors import WorkspaceError
 from mlv.store.disk import storage_error
 from mlv.store.versions import FOLDER
 
@@ -34,6 +35,10 @@ def source_tree(git: Git) -> Source:
     head = git.line("rev-parse", "HEAD")
     with scratch_folder(git) as scratch:
         index = scratch / "index"
+        if not (git.layout.git_dir / "index").is_file():
+            raise WorkspaceError(
+                f"nothing is checked out in {git.layout.top}", hint="git checkout HEAD -- ."
+            )
         shutil.copyfile(git.layout.git_dir / "index", index)
         env = {"GIT_INDEX_FILE": str(index)}
         quiet = ("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false")

@@ -21,6 +21,7 @@ SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
     "same", "ahead", "behind", "diverged", "local only", "remote only",
 )  # fmt: skip
 REGISTERED_BY_MLV = "Mlv-Action: register"
+_TAGS = "refs/tags/"
 _FIELDS = ("refname", "objectname", "objecttype", "*objectname", "contents")
 
 
@@ -189,9 +190,12 @@ class Versions:
         found: dict[Version, Tag] = {}
         for at in range(0, len(fields), len(_FIELDS)):
             ref, oid, kind, peeled, message = fields[at : at + len(_FIELDS)]
-            version = Version.from_tag(_tag_name(ref.strip()))
-            if version is None or (model and version.model != model) or version in found:
+            ref = ref.strip()
+            version = Version.from_tag(_tag_name(ref))
+            if version is None or (model and version.model != model):
                 continue
+            if version in found and not ref.startswith(_TAGS):
+                continue  # the tag itself is what counts
             found[version] = Tag(version, oid, peeled or oid, message if kind == TAG else None)
         return sorted(found.values(), key=lambda tag: tag.version)
 
@@ -289,8 +293,8 @@ def check_writable(versions: Versions, tip: Tip) -> None:
 
 def _tag_name(ref: str) -> str:
     """Give the tag's name for ``refs/tags/fraud-v3`` and for ``refs/mlv/fraud/v3``."""
-    if ref.startswith("refs/tags/"):
-        return ref.removeprefix("refs/tags/")
+    if ref.startswith(_TAGS):
+        return ref.removeprefix(_TAGS)
     return "-".join(ref.removeprefix("refs/mlv/").split("/"))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mlv.store.objects import Entry
 
 Stamp = tuple[int, int, int]
+_LOCK_ATTEMPTS, _LOCK_PAUSE = 20, 0.05  # seconds
 
 
 class Move(NamedTuple):
@@ -136,6 +138,8 @@ class Prepared:
         shutil.rmtree(self.aside, ignore_errors=True)
         self.aside.mkdir()
         self.base = stamp(self.index)
+        if self.base is None:
+            raise WorkspaceError(f"{self.top} has no index", hint="git checkout HEAD -- . makes it")
         new = self.aside / "index"
         shutil.copyfile(self.index, new)
         move = self.move
@@ -178,25 +182,34 @@ class Prepared:
         return paths & {line[2:] for line in shown if line.startswith("S")}
 
     def lock(self) -> None:
-        """Take git's own lock of the index, with the new index already in it."""
-        try:
-            os.link(self.aside / "index", self.index_lock)
-        except FileExistsError:
-            raise self._locked() from None
-        except OSError:  # no hard links on this file system
-            self._lock_by_copy()
+        """Take git's own lock of the index, with the new index already in it.
+
+        An editor's `git status` holds it for moments; a git at work, or dead, for longer.
+        """
+        for _ in range(_LOCK_ATTEMPTS):
+            if self._try_lock():
+                break
+            time.sleep(_LOCK_PAUSE)
+        else:
+            raise self._locked()
         if stamp(self.index) != self.base:
             raise ChangedMeanwhile(
                 f"the index of {self.top} changed meanwhile", hint="run the command again"
             )
 
-    def _lock_by_copy(self) -> None:
+    def _try_lock(self) -> bool:
         try:
-            descriptor = os.open(self.index_lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            os.link(self.aside / "index", self.index_lock)
         except FileExistsError:
-            raise self._locked() from None
-        os.close(descriptor)
-        (self.aside / "index").replace(self.index_lock)
+            return False
+        except OSError:  # no hard links on this file system
+            try:
+                descriptor = os.open(self.index_lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                return False
+            os.close(descriptor)
+            (self.aside / "index").replace(self.index_lock)
+        return True
 
     def _locked(self) -> WorkspaceError:
         return WorkspaceError(
