@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     # Asked with what is being done and how many bytes that is; told each step's bytes.
     ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
-# Bytes that a checkout of another version left behind are never staged by `git add -A`.
+# Bytes that a checkout of another version left behind are never staged by `git add -A`. With
+# `/*/*`, DVC would take the model's folder itself for ignored, and bring nothing.
 GUARD = b"""\
 # Written by mlv: of a model's folder, Git holds these and nothing else.
-/*/*
+/*/?*
 !/*/manifest.json
 !/*/pointer.json
 !/*/requirements.txt

@@ -231,7 +231,8 @@ def _model_line(model: dict[str, Any], *, quiet: bool) -> str:
     for key in ("previous", "staging", "latest"):
         if model[key]:
             text += f", {key} {model[key]}"
-    return f"{text} ({model['versions']} versions)"
+    count = model["versions"]
+    return f"{text} ({count} version{'' if count == 1 else 's'})"
 
 
 def _surroundings(report: dict[str, Any]) -> None:

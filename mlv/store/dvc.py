@@ -295,8 +295,19 @@ class Dvc:
             )
 
     def hidden(self, paths: Iterable[Path]) -> Path | None:
-        """Find a path that DVC would not see: ``dvc pull`` would say "up to date"."""
-        for path in paths:
+        """Find a file, or a folder above one, that DVC would not see.
+
+        ``dvc pull`` would say "up to date", and bring nothing.
+        """
+        files = list(paths)
+        folders = {
+            folder for path in files for folder in path.parents if self._top in folder.parents
+        }
+        for folder in sorted(folders):
+            is_hidden = self._repo.dvcignore.is_ignored_dir(str(folder))
+            if is_hidden or self._repo.scm.is_ignored(f"{folder}{os.sep}"):
+                return folder
+        for path in files:
             if self._is_hidden(path) or self._repo.scm.is_ignored(str(path)):
                 return path
         return None
