@@ -143,7 +143,7 @@ def _trees(
         )
     for tree in trees:
         workspace.refuse_unmerged(tree)
-        workspace.refuse_edited(tree, folder, {*after, f"{folder}/pointer.json"})
+        workspace.refuse_edited(tree, folder, before, {*after, f"{folder}/pointer.json"})
     return [workspace.Checkout(tree, workbytes.find(tree, before, after)) for tree in trees]
 
 

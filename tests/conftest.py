@@ -201,14 +201,14 @@ def _repo_mould(
     dvc: Callable[..., str],
 ) -> Path:
     """Return a folder with `repo` and `storage`, made once: DVC takes a second for it."""
-    from mlv import ModelRegistry  # noqa: PLC0415 - most tests need none of it
+    from mlv import ModelRegistry
 
     mould = tmp_path_factory.mktemp("mould")
     (mould / "storage").mkdir()
     repo = mould / "repo"
     ModelRegistry.init(repo)
-    # DVC writes it down relative to its configuration, so it holds in a copy of both folders.
-    dvc(repo, "remote", "add", "-d", "storage", "../storage")
+    # A copy says where its own storage is: `dvc push --all-tags` misreads a relative path.
+    dvc(repo, "remote", "add", "-d", "storage", "/STORAGE")
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message", "Set up mlv")
     return mould
@@ -218,8 +218,11 @@ def _repo_mould(
 def repo(_repo_mould: Path, tmp_path: Path, git: Callable[..., str]) -> Path:
     """Return a fresh registry; its DVC remote is the folder ``storage`` beside it."""
     shutil.copytree(_repo_mould, tmp_path, symlinks=True, dirs_exist_ok=True)
-    git(tmp_path / "repo", "update-index", "--refresh")  # the copies are other inodes
-    return tmp_path / "repo"
+    folder = tmp_path / "repo"
+    config = folder / ".dvc" / "config"
+    config.write_text(config.read_text().replace("/STORAGE", str(tmp_path / "storage")))
+    git(folder, "commit", "--quiet", "--all", "--message", "Say where the bytes go")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,8 @@ def cli(ctx: click.Context, folder: str | None) -> None:
     ctx.obj = folder
     if os.environ.get("NO_COLOR"):
         ctx.color = False
+    elif os.environ.get("FORCE_COLOR"):
+        ctx.color = True
 
 
 def main() -> NoReturn:
@@ -87,10 +89,6 @@ def main() -> NoReturn:
         cli()
     except RegistryError as error:
         _fail(error.message, error.hint, error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output left (mlv list | head): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         hint = "free some space and try again" if error.errno == errno.ENOSPC else ""
         _fail(f"{error.filename or 'mlv'}: {error.strerror or error}", hint, 1)

@@ -1,4 +1,4 @@
-"""demo: a registry's life in one go, by the commands that a person would type."""
+"""demo: a model's life in one go, by the commands that a person would type."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import click
 
 from mlv.cli import show
 from mlv.cli.options import Session, command
-from mlv.errors import ConfigError, IntegrityError, InvalidInput, ProgramError, RegistryError
+from mlv.errors import ConfigError, IntegrityError, InvalidInput, ProgramError
 from mlv.registry import ModelRegistry
 from mlv.store import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _PACKAGES = {"pandas": "pandas", "sklearn": "scikit-learn"}
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -39,23 +39,24 @@ _CHATTER = re.compile(
     r"\s*$| create mode |\tgit add|\tdvc config|(Generating|Updating) lock file|To track the|"
     r"To enable auto|Use `dvc push`|Initialized DVC|You can now commit|Previous HEAD|Setting '"
 )
+_TICK = click.style("✓", fg="green")
 # The user's own settings neither spoil the demo (hooks, signing) nor get a share of its bytes.
 _SETTINGS = {
     "gitconfig": "[advice]\n\tdetachedHead = false\n",
     "dvc/config": "[core]\n    analytics = false\n    check_update = false\n",
 }
-_IDENTITY = {
-    "user.name": "demo",
-    "user.email": "demo@example.com",
-    "commit.gpgsign": "false",
-    "tag.gpgsign": "false",
-}
+# Of the two repositories alone, so that whoever keeps them can go on in them.
+_IDENTITY = (
+    "[user]\n\tname = demo\n\temail = demo@example.com\n"
+    "[commit]\n\tgpgsign = false\n[tag]\n\tgpgsign = false\n"
+)
 
-_REGISTER = """mlv register artifacts/model.pkl --preprocessor artifacts/preprocessor.pkl \\
-    --metrics metrics.json --meta data_window=last_90_days"""
+_REGISTER = """mlv register artifacts/model.pkl \\
+  --preprocessor artifacts/preprocessor.pkl \\
+  --metrics metrics.json --meta data_window=last_90_days"""
 _PREDICT = """
 rows = pandas.read_csv("data/test.csv").drop(columns="target")
-chances = model.predict_proba(preprocessor.transform(rows))[:, 1]
+chances = model.predict_proba(scaler.transform(rows))[:, 1]
 print(len(rows), "chances of benign:", *chances[:5].round(4), "...")
 print("hash of them all:", joblib.hash(chances))
 '"""
@@ -63,21 +64,78 @@ _WITH_MLV = f"""python -c '
 import joblib, pandas
 from mlv import ModelRegistry
 live = ModelRegistry(".").load()
-model, preprocessor = live["model"], live["preprocessor"]{_PREDICT}"""
+model, scaler = live["model"], live["preprocessor"]{_PREDICT}"""
 _WITHOUT_MLV = f"""python -c '
 import joblib, pandas
 model = joblib.load("registry/model/model.pkl")
-preprocessor = joblib.load("registry/model/preprocessor.pkl"){_PREDICT}"""
+scaler = joblib.load("registry/model/preprocessor.pkl"){_PREDICT}"""
 _DIGESTS = """python -c '
 import hashlib, json
 manifest = json.load(open("registry/model/manifest.json"))
-print(manifest["artifacts"]["model"]["sha256"], "says the manifest of", manifest["version"])
-print(hashlib.sha256(open("registry/model/model.pkl", "rb").read()).hexdigest(), "has model.pkl")
+model = open("registry/model/model.pkl", "rb").read()
+print(manifest["artifacts"]["model"]["sha256"], "manifest")
+print(hashlib.sha256(model).hexdigest(), "model.pkl")
 '"""
 
 
+@command(
+    click.option("--keep", is_flag=True, help="Keep the folder, to look around in it."),
+    click.option("--dir", "directory", metavar="DIR", help="Play in DIR, and keep it."),
+    model=False,
+)
+def demo_command(session: Session, keep: bool, directory: str | None) -> None:
+    """Train, register, promote, roll back and reproduce in a throw-away repository."""
+    started = time.monotonic()
+    _check_packages()
+    folder, kept = _folder(session, directory), keep or directory is not None
+    try:
+        report = _play(_Stage(folder, session.as_json or session.quiet))
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, BrokenPipeError)) and not kept:
+            _remove(folder)
+        else:
+            show.note(f"the demo stopped half-way; look around in {folder}")
+        raise
+    if not kept:
+        _remove(folder)
+    seconds = round(time.monotonic() - started, 1)
+    if session.as_json:
+        show.as_json({"folder": str(folder), "kept": kept, "seconds": seconds, **report})
+    elif session.quiet:
+        show.line("ok")
+    else:
+        _sum_up(folder, seconds, kept=kept)
+
+
+def _check_packages() -> None:
+    missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        raise ConfigError(
+            f"the demo trains models, which takes {' and '.join(missing)}",
+            hint="pip install 'mlv[demo]'",
+        )
+
+
+def _folder(session: Session, directory: str | None) -> Path:
+    if directory is None:
+        return Path(tempfile.mkdtemp(prefix="mlv-demo-")).resolve()
+    folder = session.path(directory).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InvalidInput(f"{folder} is not empty", hint="name a folder that is new or empty")
+    return folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder, with what git, DVC and mlv made read-only (Windows minds that)."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
 class _Stage(NamedTuple):
-    """The demo's folder, and whether anybody watches."""
+    """The demo's folder, and whether nobody watches."""
 
     folder: Path
     is_silent: bool
@@ -91,7 +149,7 @@ class _Stage(NamedTuple):
 
     def type(self, *commands: str, at: str = "project") -> str:
         """Show commands as they would be typed, run them, and give what the last one printed."""
-        stdout, prompt = "", click.style(f"{at.strip('.')} $".strip(), fg="bright_black")
+        stdout, prompt = "", click.style(f"{at} $".removeprefix(". "), fg="bright_black")
         self.say()
         for typed in commands:
             first, *more = map(show.heading, typed.splitlines())
@@ -100,7 +158,7 @@ class _Stage(NamedTuple):
                 stdout, stderr = self.run(typed, at)
             for text in (stdout + stderr).splitlines():
                 if not _CHATTER.match(text):
-                    self.say(f"    {text.rstrip()}")
+                    self.say(f"    {re.sub('^✓', _TICK, text)}")
         return stdout
 
     def run(self, typed: str, at: str = "project") -> tuple[str, str]:
@@ -110,20 +168,16 @@ class _Stage(NamedTuple):
         code, out, stderr = process.run(argv, cwd=self.folder / at, env=self._environment(program))
         stdout = out.decode(errors="replace")
         if code:
-            raise ProgramError(
-                f"exit code {code} from: {typed}\n{click.unstyle(stdout + stderr).strip()}",
-                hint=f"look around in {self.folder}, which is kept",
-                argv=argv, code=code, stderr=stderr,
-            )  # fmt: skip
+            said = click.unstyle(stdout + stderr).strip()
+            message = f"exit code {code} from: {typed}\n{said}"
+            raise ProgramError(message, argv=argv, code=code, stderr=stderr)
         return stdout, stderr
 
     def check(self, what: str, *values: str) -> None:
         """Stop unless all values are the same."""
-        if set(values) != {values[0]}:
-            raise IntegrityError(
-                f"these are not {what}", hint=f"look around in {self.folder}, which is kept"
-            )
-        self.say(f"    {click.style(f'✓ {what}', fg='green')}")
+        if len(set(values)) > 1:
+            raise IntegrityError(f"these are not {what}: {' '.join(values)}")
+        self.say(f"    {_TICK} {what}")
 
     def _environment(self, program: str) -> dict[str, str]:
         settings = self.folder / ".settings"
@@ -144,83 +198,18 @@ class _Stage(NamedTuple):
     def _is_lively(self) -> bool:
         return not self.is_silent and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
-    @contextlib.contextmanager
-    def _spinner(self) -> Iterator[None]:
+    def _spinner(self) -> AbstractContextManager[object]:
         if not self._is_lively():
-            yield
-            return
+            return contextlib.nullcontext()
         from rich.console import Console
 
-        with Console().status(""):
-            yield
+        return Console().status("")
 
 
-@command(
-    click.option("--keep", is_flag=True, help="Keep the folder, to look around in it."),
-    click.option("--dir", "directory", metavar="DIR", help="Play in DIR, and keep it."),
-    model=False,
-)
-def demo_command(session: Session, keep: bool, directory: str | None) -> None:
-    """Train, register, promote, roll back and reproduce in a throw-away repository."""
-    started = time.monotonic()
-    template = _check_installed()
-    folder, kept = _folder(session, directory), keep or directory is not None
-    try:
-        report = _play(_Stage(folder, session.as_json or session.quiet), template)
-    except KeyboardInterrupt:
-        if not kept:
-            _remove(folder)
-        raise
-    except (RegistryError, OSError):
-        show.note(f"the demo stopped half-way in {folder}")
-        raise
-    if not kept:
-        _remove(folder)
-    seconds = round(time.monotonic() - started, 1)
-    if session.as_json:
-        show.as_json({"folder": str(folder), "kept": kept, "seconds": seconds, **report})
-    elif session.quiet:
-        show.line("ok")
-    else:
-        _sum_up(folder, seconds, kept=kept)
-
-
-def _check_installed() -> Path:
-    """Give the template; say what to install if it or a package that it needs is missing."""
-    missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
-    if missing:
-        raise ConfigError(
-            f"the demo trains models, and {' and '.join(missing)} is not installed",
-            hint="pip install 'mlv[demo]'",
-        )
-    found = next((path for path in _TEMPLATES if path.is_dir()), None)
-    if found is None:
-        raise ConfigError(f"mlv lacks its {_TEMPLATES[0]}", hint="install mlv again")
-    return found
-
-
-def _folder(session: Session, directory: str | None) -> Path:
-    if directory is None:
-        return Path(tempfile.mkdtemp(prefix="mlv-demo-")).resolve()
-    folder = session.path(directory).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise InvalidInput(f"{folder} is not empty", hint="name a folder that is new or empty")
-    return folder
-
-
-def _remove(folder: Path) -> None:
-    """Remove the folder; what git, DVC and mlv made read-only does not stop it on any system."""
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(0o700)
-    shutil.rmtree(folder)
-
-
-def _play(stage: _Stage, template: Path) -> dict[str, Any]:
+def _play(stage: _Stage) -> dict[str, Any]:
     """Play it all, and give what was made."""
     stage.say(f"{show.heading('mlv demo')}: a model's life, in {stage.folder}")
-    _set_up(stage, template)
+    _set_up(stage)
     _train(stage)
     predicted = _decide(stage)
     stage.section("Publish", "The bytes first, then the tags that name them.")
@@ -236,7 +225,7 @@ def _play(stage: _Stage, template: Path) -> dict[str, Any]:
     }
 
 
-def _set_up(stage: _Stage, template: Path) -> None:
+def _set_up(stage: _Stage) -> None:
     stage.section(
         "A repository becomes a registry",
         "A project with a DVC pipeline, a Git remote, a folder as DVC remote. No server.",
@@ -245,28 +234,29 @@ def _set_up(stage: _Stage, template: Path) -> None:
         path = stage.folder / ".settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    template = next((path for path in _TEMPLATES if path.is_dir()), _TEMPLATES[0])
     left_behind = shutil.ignore_patterns(*_LEFT_BEHIND)
     shutil.copytree(template, stage.folder / "project", ignore=left_behind)
     stage.run("git init --quiet --bare -b main origin.git", at=".")
-    stage.run("git init --quiet -b main")
+    stage.type("git init --quiet -b main")
     _identify(stage, "project")
     stage.type("git remote add origin ../origin.git", "mlv init")
-    # Absolute: of a tag, DVC takes a relative folder to start at the root of the disk.
+    # Absolute: DVC takes a relative one that it reads from a tag to start at the disk's root.
     stage.type(f"dvc remote add -d storage {shlex.quote(str(stage.folder / 'storage'))}")
 
 
 def _identify(stage: _Stage, at: str) -> None:
-    for key, value in _IDENTITY.items():
-        stage.run(f"git config {key} {value}", at)
+    with (stage.folder / at / ".git" / "config").open("a", encoding="utf-8") as file:
+        file.write(_IDENTITY)
 
 
 def _train(stage: _Stage) -> None:
     stage.section(
         "Train, commit, register",
-        "A version is a tag on one commit beside main: code, data, parameters, metrics and model.",
+        "A version is a tag on one commit beside main: code, data, metrics and model.",
     )
     _train_one(stage, "random forest")
-    stage.say("\n  Now the other kind of model that the pipeline knows. In params.yaml:")
+    stage.say("\n  Now the other kind of model that the pipeline knows. In params.yaml,")
     stage.say("  model: random_forest becomes model: gradient_boosting.")
     path = stage.folder / "project" / "params.yaml"
     text = path.read_text(encoding="utf-8")
@@ -286,25 +276,25 @@ def _decide(stage: _Stage) -> str:
     """Move the pointer there and back; give what the live model predicts."""
     stage.section(
         "Decide what is live",
-        "One commit on main says which version is in production, who put it there and why.",
+        "One commit on main says what is in production, who put it there and why.",
     )
     stage.type("mlv promote model-v1")
     stage.type("mlv compare v1 v2")
-    stage.say("\n  Somebody believes in gradient boosting all the same, and is wrong:")
+    stage.say("\n  Somebody promotes v2 all the same, and is sorry:")
     stage.type("mlv stage v2")
     stage.type('mlv promote v2 --reason "Gradient boosting always wins"')
     stage.type('mlv rollback --reason "It scores lower than v1"')
     stage.type("git log --oneline registry/model/pointer.json")
-    stage.say("\n  What is live predicts; every byte is verified before it is loaded:")
+    stage.say("\n  What is live predicts; no byte is loaded before it is verified:")
     return stage.type(_WITH_MLV)
 
 
 def _reproduce(stage: _Stage, predicted: str, sha256: str) -> None:
-    new = "new-machine"
     stage.section(
-        "On a new machine", "Git and DVC alone bring back what a version means; mlv is not needed."
+        "On a new machine", "Git and DVC alone bring back what a version means, without mlv."
     )
-    stage.type("git clone origin.git new-machine", at=".")
+    new = "new-machine"
+    stage.type(f"git clone origin.git {new}", at=".")
     _identify(stage, new)
     stage.type("git checkout model-v1", "dvc pull", at=new)
     digests = [text.split()[0] for text in stage.type(_DIGESTS, at=new).splitlines()]
@@ -313,24 +303,20 @@ def _reproduce(stage: _Stage, predicted: str, sha256: str) -> None:
     stage.check("the predictions of before, to the last bit", predicted, again)
     stage.say("\n  And main is what is live:")
     stage.type("git checkout main", "dvc pull", "git show main:registry/model/pointer.json", at=new)
-    model = stage.folder / new / "registry" / "model" / "model.pkl"
-    found = hashlib.sha256(model.read_bytes()).hexdigest()
-    stage.check("model-v1 is live, and its bytes are here", sha256, found)
+    model = (stage.folder / new / "registry" / "model" / "model.pkl").read_bytes()
+    stage.check("the bytes of what is live", sha256, hashlib.sha256(model).hexdigest())
 
 
 def _sum_up(folder: Path, seconds: float, *, kept: bool) -> None:
-    show.line(f"\n{click.style('Done', fg='green', bold=True)} in {seconds:.0f} s")
-    show.line(
-        "Two models were trained, registered and compared. One went live, the other replaced it"
-    )
-    show.line(
-        "and was rolled back. A new machine got the right one, byte for byte, by git and dvc.\n"
-    )
-    if kept:
-        show.line(f"The registry is {folder / 'project'}, its clone {folder / 'new-machine'}.")
-        show.line("  look around in it      git log --all --graph --oneline; git show model-v2")
-    else:
-        show.line("The folder was removed.")
-        show.line("  keep it, look around   mlv demo --keep")
-    show.line("  set up your own        mlv init; mlv register MODEL --preprocessor FILE")
-    show.line("  see every command      mlv --help")
+    done = click.style("Done", fg="green", bold=True)
+    where = f"The registry is {folder / 'project'}." if kept else "The folder was removed."
+    look = "git log --all --graph --oneline; mlv show v2" if kept else "mlv demo --keep"
+    show.line(f"""
+{done} in {seconds:.0f} s
+Two models were trained, registered and compared. One went live, was replaced by
+the other and came back. A new machine got the same bytes by git and dvc alone.
+
+{where}
+  look around in it      {look}
+  set up your own        mlv init; mlv register MODEL --preprocessor FILE
+  see every command      mlv --help""")

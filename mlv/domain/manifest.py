@@ -7,10 +7,10 @@ have written is an `IntegrityError`.
 from __future__ import annotations
 
 import json
-import math
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlv.domain.document import is_finite, read
 from mlv.domain.names import Version, artifact_path, check_role, parse_number
 from mlv.errors import IntegrityError, InvalidInput
 
@@ -40,6 +40,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BIGGEST_JSON_DEPTH = 20
 _LONGEST_KEY = 200
+_BRIEF = 60
 
 
 class Artifact(NamedTuple):
@@ -126,12 +127,12 @@ def create(
 def parse(data: bytes, version: Version) -> Manifest:
     """Read the manifest of ``version`` strictly."""
     try:
-        document = json.loads(data, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        document = read(data)
+    except ValueError as error:
         raise _wrong(version, f"it is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise _wrong(version, "it is not an object")
-    if document.get("schema") != SCHEMA:
+    if document.get("schema") != SCHEMA or document["schema"] is True:
         raise _wrong(
             version,
             f"its schema is {document.get('schema')!r}; this mlv reads schema {SCHEMA}",
@@ -161,7 +162,7 @@ def _check_document(document: dict[str, Any], version: Version) -> None:
         if not isinstance(document[key], dict):
             raise _wrong(version, f"{key} is not an object")
     for name, value in document["metrics"].items():
-        if type(value) not in (int, float) or not math.isfinite(value):
+        if type(value) not in (int, float) or not _is_key(name):
             raise _wrong(version, f"the metric {name!r} is not a finite number")
 
 
@@ -187,10 +188,6 @@ def _artifact(version: Version, role: str, facts: object) -> Artifact:
     if artifact.nfiles is not None and not artifact.is_directory:
         raise _wrong(version, f"{role!r} is a file, yet counts files")
     return artifact
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
 
 
 def _wrong(version: Version, what: str, *, hint: str = "") -> IntegrityError:
@@ -221,12 +218,12 @@ def check_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         plain = _plain_number(value)
         if plain is None:
             raise InvalidInput(
-                f"the metric {name!r} is {value!r}, not a number",
+                f"the metric {name!r} is {_brief(value)}, not a number",
                 hint="text belongs in metadata: --meta",
             )
-        if not math.isfinite(plain):
+        if not is_finite(plain):
             raise InvalidInput(
-                f"the metric {name!r} is {plain}",
+                f"the metric {name!r} is {_brief(plain)}",
                 hint="a metric that could not be computed is left out, not NaN or infinite",
             )
         checked[name] = plain
@@ -253,8 +250,12 @@ def missing_metadata(metadata: Mapping[str, Any], required: list[str]) -> list[s
 
 
 def _check_key(kind: str, name: object) -> None:
-    if not isinstance(name, str) or not name or not name.isprintable() or len(name) > _LONGEST_KEY:
+    if not _is_key(name):
         raise InvalidInput(f"{name!r} cannot be a {kind}", hint="use printable text")
+
+
+def _is_key(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_KEY and name.isprintable()
 
 
 def _plain_number(value: object) -> float | None:
@@ -266,10 +267,15 @@ def _plain_number(value: object) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
+    return int(value) if isinstance(value, int) else float(value)
+
+
+def _brief(value: object) -> str:
     try:
-        return int(value) if isinstance(value, int) else float(value)
-    except OverflowError:
-        return None
+        text = repr(value)
+    except ValueError:  # an integer that Python finds too long to write
+        text = f"a huge {type(value).__name__}"
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}..."
 
 
 def _plain(name: str, value: object, depth: int) -> Any:
@@ -278,6 +284,8 @@ def _plain(name: str, value: object, depth: int) -> Any:
     if isinstance(value, dict):
         if any(not isinstance(key, str) for key in value):
             raise InvalidInput(f"the metadata {name!r} has a key that is not text")
+        for key in value:
+            _check_encodable(name, key)
         return {key: _plain(name, inner, depth - 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(name, inner, depth - 1) for inner in value]
@@ -286,9 +294,9 @@ def _plain(name: str, value: object, depth: int) -> Any:
             _check_encodable(name, value)
         return value
     number = _plain_number(value)
-    if number is None or not math.isfinite(number):
+    if number is None or not is_finite(number):
         raise InvalidInput(
-            f"the metadata {name!r} holds {value!r}, which JSON cannot write",
+            f"the metadata {name!r} holds {_brief(value)}, which JSON cannot write",
             hint="use text, finite numbers, true, false, null, lists and objects of these",
         )
     return number

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlv.domain.document import read
 from mlv.domain.names import Version, parse_number
 from mlv.errors import IntegrityError, NoPreviousVersion, StatusError
 
@@ -145,8 +146,8 @@ def _tag(pointer: Pointer, number: int) -> str:
 def parse(data: bytes, model: str) -> Pointer:
     """Read ``pointer.json`` of ``model`` strictly; `IntegrityError` says what is wrong with it."""
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = read(data)
+    except ValueError as error:
         raise _wrong(model, f"it is not JSON: {error}") from None
     if not isinstance(document, dict) or set(document) != {
         "model",

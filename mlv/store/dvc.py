@@ -275,12 +275,18 @@ class Dvc:
             seen = ConfigObj(committed.decode(errors="replace").splitlines())
         except ConfigObjError:
             return "the committed .dvc/config cannot be read"
-        if seen.get("core", {}).get("remote") != name or f'remote "{name}"' not in {
-            section.strip("'") for section in seen
-        }:
+        remotes = {section.strip("'"): facts for section, facts in seen.items()}
+        remote = remotes.get(f'remote "{name}"')
+        if remotes.get("core", {}).get("remote") != name or remote is None:
             return (
                 f"the DVC remote {name!r} is not in the committed .dvc/config: a new machine "
                 "will not find the bytes (dvc remote add -d, without --local, and commit)"
+            )
+        url = str(remote.get("url", ""))
+        if "://" not in url and not Path(url).is_absolute():
+            return (
+                f"the DVC remote {name!r} is a relative path, which dvc push --all-tags looks for "
+                f"elsewhere: give it an absolute one (dvc remote modify {name} url PATH)"
             )
         return None
 

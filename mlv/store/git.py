@@ -189,6 +189,7 @@ def failed(argv: tuple[str, ...], result: process.Result) -> ProgramError:
     )
 
 
+_ELSE = "nothing was changed; git's own words say what it needs"
 _HINTS = (
     ("Please tell me who you are", 'git config --global user.name "..." and user.email "..."'),
     ("empty ident", 'git config --global user.name "..." and user.email "..."'),
@@ -200,11 +201,14 @@ _HINTS = (
     (".lock': File exists", "another git is at work here; if none is, remove that lock file"),
     ("failed to sign", "signing is switched on in your git configuration, and failed"),
     ("gpg failed", "signing is switched on in your git configuration, and failed"),
+    ("public key", "signing is switched on in your git configuration: see user.signingKey"),
+    ("private key", "signing is switched on in your git configuration: see user.signingKey"),
+    ("aborted by hook", "a hook of this repository said no"),
 )
 
 
 def _hint(stderr: str) -> str:
-    return next((hint for said, hint in _HINTS if said in stderr), "")
+    return next((hint for said, hint in _HINTS if said in stderr), _ELSE)
 
 
 def init_git(path: Path) -> None:

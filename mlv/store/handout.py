@@ -157,6 +157,7 @@ def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: 
             for artifact in artifacts.values():
                 _bring(dvc, artifact, record.manifest.version, aside / artifact.path, progress)
         (aside / MANIFEST).write_bytes(record.data)
+        (aside / MANIFEST).chmod(0o444)
         _remember(aside, _stamps(aside, artifacts))
         _put_in_place(aside, folder, record)
     finally:

@@ -28,7 +28,7 @@ def capture(git: Git, commit: str, dirty: list[str], remote: str) -> dict[str, A
     }
 
 
-def without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str | None:
     """Give a remote's URL without passwords and tokens; the user name of SSH stays.
 
     >>> without_credentials("https://user:token@git.example/team/repo.git")
@@ -37,7 +37,10 @@ def without_credentials(url: str) -> str:
     if "://" not in url:
         match = _SCP_STYLE.fullmatch(url)
         return f"{match['user']}@{match['rest']}" if match and match["user"] else url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None  # no URL: what in it is a password cannot be told
     host = parts.netloc.rpartition("@")[2]
     user = parts.username if parts.scheme.endswith("ssh") else None
     return urlunsplit((parts.scheme, f"{user}@{host}" if user else host, parts.path, "", ""))

@@ -16,15 +16,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlv.errors import ProgramError, WorkspaceError
+from mlv.errors import RegistryError, WorkspaceError
 from mlv.store import workbytes
 from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
 from mlv.store.locks import exclusive
-from mlv.store.workspace import Checkout, Move, Prepared, read_text
+from mlv.store.workspace import Checkout, Move, Prepared, files_below, read_text, work_trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,40 +45,38 @@ def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[st
         git.update_refs([update], reason)
         return []
     prepared: list[Prepared] = []
-    journal = git.layout.common_dir / JOURNAL
     try:
         for tree in trees:
             prepared.append(Prepared(tree, move))  # noqa: PERF401 - one may fail half-way
-        _write_journal(journal, move, prepared)
+        _write_journal(git, move, prepared)
         for ready in prepared:
             ready.lock()
         git.update_refs([update], reason)
     except BaseException:
+        # An interrupt reaches git as well, which may have been done: look, do not guess.
+        recover(git)
         for ready in prepared:
             ready.give_back()
-        journal.unlink(missing_ok=True)
         raise
     notes = [note for ready in prepared for note in ready.finish()]
-    journal.unlink()
+    (git.layout.common_dir / JOURNAL).unlink()
     return notes
 
 
-def _write_journal(journal: Path, move: Move, prepared: list[Prepared]) -> None:
-    document = {
-        "move": move._asdict(),
-        "trees": [
-            {
-                "top": str(p.top),
-                "git_dir": str(p.tree.layout.git_dir),
-                "stamp": p.stamp,
-                "artifacts": p.artifacts,
-            }
-            for p in prepared
-        ],
-    }
+def _write_journal(git: Git, move: Move, prepared: list[Prepared]) -> None:
+    """Write down what is about to happen, with no path that a moved repository makes wrong."""
+    common, journal = git.layout.common_dir, git.layout.common_dir / JOURNAL
+    trees = [
+        {
+            "git_dir": os.path.relpath(ready.tree.layout.git_dir, common),
+            "stamp": ready.stamp,
+            "artifacts": ready.artifacts,
+        }
+        for ready in prepared
+    ]
     beside = journal.with_suffix(".new")
     with beside.open("w", encoding="utf-8", errors="surrogateescape") as file:
-        json.dump(document, file)
+        json.dump({"move": move._asdict(), "trees": trees}, file)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(journal)
@@ -88,33 +84,36 @@ def _write_journal(journal: Path, move: Move, prepared: list[Prepared]) -> None:
 
 def recover(git: Git) -> list[str]:
     """Finish or take back what a killed mlv began, under `local_lock`; say which."""
-    journal = git.layout.common_dir / JOURNAL
+    common, journal = git.layout.common_dir, git.layout.common_dir / JOURNAL
     try:
         document: dict[str, Any] = json.loads(
             journal.read_text(encoding="utf-8", errors="surrogateescape")
         )
+        move = Move(**document["move"])
+        begun = {tree["git_dir"]: tree for tree in document["trees"]}
     except FileNotFoundError:
         return []
-    except ValueError:
-        raise WorkspaceError(f"{journal} cannot be read", hint="remove it") from None
-    move = Move(**document["move"])
+    except (ValueError, KeyError, TypeError):
+        raise WorkspaceError(
+            f"{journal} cannot be read", hint="look at git status, then remove that file"
+        ) from None
     moved = _has_moved(git, move)
-    notes = [
-        f"an mlv that was killed while it published is {'finished' if moved else 'taken back'}"
-    ]
-    for facts in document["trees"]:
-        layout = Layout(Path(facts["top"]), Path(facts["git_dir"]), git.layout.common_dir)
-        stamp = tuple(facts["stamp"])
-        checkout = Checkout(Git(layout), facts["artifacts"])
-        tree = Prepared(checkout, move, stamp)
-        if not moved:
-            tree.give_back()
-        elif tree.is_locked_by_us():
-            notes += tree.finish()
-        else:
-            notes += _mend(tree)
+    done = "finished" if moved else "taken back"
+    notes = [f"an mlv that was killed while it published is {done}"]
+    for top, git_dir in work_trees(git):
+        facts = begun.get(os.path.relpath(git_dir, common))
+        if facts and top.is_dir():
+            checkout = Checkout(Git(Layout(top, git_dir, common)), facts["artifacts"])
+            notes += _settle(Prepared(checkout, move, tuple(facts["stamp"])), moved=moved)
     journal.unlink(missing_ok=True)
     return notes
+
+
+def _settle(tree: Prepared, *, moved: bool) -> list[str]:
+    if not moved:
+        tree.give_back()
+        return []
+    return tree.finish() if tree.is_locked_by_us() else _mend(tree)
 
 
 def _has_moved(git: Git, move: Move) -> bool:
@@ -125,17 +124,28 @@ def _has_moved(git: Git, move: Move) -> bool:
 
 
 def _mend(tree: Prepared) -> list[str]:
-    """Bring a work tree up whose index was written already, or whose lock somebody removed."""
+    """Bring a work tree up whose index was written already, or whose lock somebody removed.
+
+    What the branch says now counts: a commit made in between may have put the old files back.
+    """
     move, git = tree.move, tree.tree
     shutil.rmtree(tree.aside, ignore_errors=True)
     if read_text(git.layout.git_dir / "HEAD") != f"ref: refs/heads/{move.branch}":
         return []
     listing = git.run("ls-files", "-s", "-z", "--", f":(top,literal){move.folder}")
-    if dict(_staged(listing)) == dict(move.before):
-        again = Prepared(Checkout(git, tree.artifacts), move)
+    staged = dict(_staged(listing))
+    entries = git.objects.read_tree(f"refs/heads/{move.branch}:{move.folder}") or []
+    target = files_below(entries, move.folder)
+    if staged in (dict(move.before), target) and staged != dict(move.after):
+        every = {**move.before, **move.after}
+        again = Prepared(Checkout(git, tree.artifacts), move._replace(before=every, after=target))
         again.lock()
-        return again.finish()
-    return workbytes.settle(git, tree.artifacts, move.after)
+        notes = again.finish()
+    else:
+        notes = workbytes.settle(git, tree.artifacts, target)
+    if target != dict(move.after):
+        notes.append(f"a commit made meanwhile put {move.folder} back: decide again what is live")
+    return notes
 
 
 def _staged(listing: bytes) -> Iterator[tuple[str, str]]:
@@ -146,7 +156,9 @@ def _staged(listing: bytes) -> Iterator[tuple[str, str]]:
 
 
 def recover_if_allowed(git: Git) -> list[str]:
-    """Recover; a reader that may not write leaves it to others."""
-    with suppress(OSError, ProgramError), local_lock(git.layout):
-        return recover(git)
-    return []
+    """Recover; a reader that may not, or has to wait, leaves it to others and says so."""
+    try:
+        with local_lock(git.layout):
+            return recover(git)
+    except (OSError, RegistryError) as error:
+        return [f"an mlv was killed while it published, and that cannot be mended now: {error}"]

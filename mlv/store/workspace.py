@@ -52,7 +52,7 @@ def checkouts(git: Git, branch: str) -> list[Git]:
     """Find the work trees that have ``branch`` checked out; refuse one that is rebasing it."""
     layout = git.layout
     found = []
-    for top, git_dir in _work_trees(git):
+    for top, git_dir in work_trees(git):
         for state in ("rebase-merge", "rebase-apply"):
             if read_text(git_dir / state / "head-name") == f"refs/heads/{branch}":
                 raise WorkspaceError(
@@ -65,17 +65,32 @@ def checkouts(git: Git, branch: str) -> list[Git]:
     return found
 
 
-def _work_trees(git: Git) -> Iterator[tuple[Path, Path]]:
+def work_trees(git: Git) -> Iterator[tuple[Path, Path]]:
+    """Give every work tree's top and Git directory."""
     layout = git.layout
-    if layout.git_dir == layout.common_dir and layout.top:
-        yield layout.top, layout.git_dir
-    elif layout.common_dir.name == ".git":
-        yield layout.common_dir.parent, layout.common_dir
+    if not git.is_on("core.bare"):
+        yield _main_top(git), layout.common_dir
     linked = layout.common_dir / "worktrees"
     for git_dir in sorted(linked.iterdir()) if linked.is_dir() else []:
         pointed = read_text(git_dir / "gitdir")
         if pointed:
             yield Path(os.path.normpath(git_dir / pointed)).parent, git_dir
+
+
+def _main_top(git: Git) -> Path:
+    """Find the main work tree, which a linked one's Git directory does not name."""
+    layout = git.layout
+    stated = git.config("core.worktree")
+    if layout.git_dir == layout.common_dir and layout.top:
+        return layout.top
+    if stated:
+        return Path(os.path.normpath(layout.common_dir / stated))
+    if layout.common_dir.name == ".git":
+        return layout.common_dir.parent
+    raise WorkspaceError(
+        f"it cannot be told where the main work tree of {layout.common_dir} is",
+        hint="run mlv there, not in a linked work tree",
+    )
 
 
 def read_text(path: Path) -> str:
@@ -97,25 +112,30 @@ def refuse_unmerged(git: Git) -> None:
         )
 
 
-def refuse_edited(git: Git, move_folder: str, incoming: set[str]) -> None:
-    """Refuse a work tree in which files that mlv is about to replace are edited."""
+def refuse_edited(git: Git, folder: str, before: Mapping[str, str], after: set[str]) -> None:
+    """Refuse a work tree in which files that mlv is about to replace are edited, or in the way."""
     top = git.layout.top
     assert top
-    parent = (top / move_folder).parent
-    for folder in (parent, top / move_folder):
-        if folder.is_symlink():
-            raise WorkspaceError(f"{folder} is a symlink", hint="remove it: it belongs to mlv")
+    for parent in ((top / folder).parent, top / folder):
+        if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
+            what = "a symlink" if parent.is_symlink() else "no folder"
+            raise WorkspaceError(f"{parent} is {what}", hint="move it away: it belongs to mlv")
     status = git.run(
-        "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all",
-        "--", f":(top,literal){move_folder}",
+        "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no",
+        "--", f":(top,literal){folder}",
     )  # fmt: skip
-    for line in status.decode(errors="replace").split("\0"):
-        path = line[3:]
-        if line and (not line.startswith("??") or path in incoming):
+    edited = status.decode(errors="replace").split("\0")[0][3:]
+    if edited:
+        raise WorkspaceError(
+            f"{top / edited} is edited or staged by hand",
+            hint=f"git restore --staged --worktree -- {folder} gives it back; "
+            "what mlv writes there is not edited",
+        )
+    # Whether git ignores it or not, it is the user's.
+    for path in sorted(after - before.keys()):
+        if os.path.lexists(top / path):
             raise WorkspaceError(
-                f"{top / path} is edited or staged by hand",
-                hint=f"git restore --staged --worktree -- {move_folder} gives it back; "
-                "what mlv writes there is not edited",
+                f"{top / path} was put there by hand, where mlv would write", hint="move it away"
             )
 
 

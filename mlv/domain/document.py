@@ -1,0 +1,63 @@
+"""Reading JSON that anybody may have written: what could be read in two ways is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+_HALF_CHARACTER = b"\\ud"  # how JSON escapes one half of a surrogate pair
+
+
+def read(data: bytes) -> Any:
+    """Parse JSON strictly; `ValueError` says what is wrong with it.
+
+    Refused beside what is no JSON: a key twice, NaN and infinite or huge numbers, half characters,
+    nesting without end.
+    """
+    try:
+        document = json.loads(
+            data,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_object,
+        )
+        if _HALF_CHARACTER in data.lower():
+            json.dumps(document, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested without end") from None
+    return document
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if not is_finite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def is_finite(number: float) -> bool:
+    """Whether a number is finite, and not larger than a float can say."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key stands twice")
+    return document
