@@ -144,7 +144,7 @@ def _check_dvc(git: Git, dvc: Dvc, source: Source, top: Path, request: Request) 
     dvc.check_remote()
     folder = top / FOLDER / request.model
     paths = [folder / artifact_path(role, path.name) for role, path in request.sources.items()]
-    hidden = dvc.hidden([*(p.with_name(f"{p.name}.dvc") for p in paths)])
+    hidden = dvc.hidden(paths)
     if hidden:
         raise ConfigError(
             f"{hidden.relative_to(top).as_posix()} would be hidden from DVC by .gitignore or "

@@ -300,12 +300,13 @@ class Dvc:
                 hint=f"dvc remote modify {name} version_aware false, or use another remote",
             )
 
-    def hidden(self, paths: Iterable[Path]) -> Path | None:
-        """Find a file, or a folder above one, that DVC would not see.
+    def hidden(self, artifacts: Iterable[Path]) -> Path | None:
+        """Find an artifact, its ``.dvc`` file, or a folder above, that DVC would not see.
 
         ``dvc pull`` would say "up to date", and bring nothing.
         """
-        files = list(paths)
+        outs = list(artifacts)
+        files = [path.with_name(f"{path.name}.dvc") for path in outs]
         folders = {
             folder for path in files for folder in path.parents if self._top in folder.parents
         }
@@ -315,6 +316,9 @@ class Dvc:
                 return folder
         for path in files:
             if self._is_hidden(path) or self._repo.scm.is_ignored(str(path)):
+                return path
+        for path in outs:  # Git ignores these, as it should
+            if self._is_hidden(path) or self._repo.dvcignore.is_ignored_dir(str(path)):
                 return path
         return None
 

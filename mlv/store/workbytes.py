@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mlv.errors import WorkspaceError
+from mlv.errors import RegistryError, WorkspaceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +27,14 @@ def find(tree: Git, before: Mapping[str, str], after: Mapping[str, str]) -> list
         return []
     top = _top(tree)
     names = sorted({path.removesuffix(_NOTE) for path in _notes(before) | _notes(after)})
-    here = [name for name in names if (top / name).exists()]
+    here = [name for name in names if os.path.lexists(top / name)]
     if here:
         from mlv.store.dvc import open_dvc
 
         with open_dvc(tree.layout) as dvc:
             for name in here:
-                if not dvc.is_replaceable(top / name):
+                is_broken_link = not (top / name).exists()
+                if not is_broken_link and not dvc.is_replaceable(top / name):
                     raise WorkspaceError(
                         f"{top / name} holds bytes that no version has: it was changed by hand",
                         hint="move it elsewhere; register it to keep it",
@@ -41,21 +43,36 @@ def find(tree: Git, before: Mapping[str, str], after: Mapping[str, str]) -> list
 
 
 def settle(tree: Git, artifacts: list[str], after: Mapping[str, str]) -> list[str]:
-    """Remove the artifacts that lay there, and check out the new ones if the cache has them."""
+    """Remove the artifacts that lay there, and check out the new ones if the cache has them.
+
+    The branch has moved by now: what fails here is told, and stops nothing.
+    """
     if not artifacts:
         return []
-    from mlv.store.dvc import open_dvc
-
     top = _top(tree)
     for name in artifacts:
         _remove(top / name)
-    with open_dvc(tree.layout) as dvc:
-        notes = [top / path for path in sorted(_notes(after))]
-        if all(dvc.has_bytes_of(note) for note in notes):
-            dvc.check_out(notes)
-            return []
+    notes = [top / path for path in sorted(_notes(after))]
+    try:
+        is_done = _check_out(tree, notes)
+    except (OSError, RegistryError):  # such as a `dvc repro` that holds DVC's lock for hours
+        is_done = False
+    if is_done:
+        return []
     gone = ", ".join(artifacts)
-    return [f"{gone} of another version was removed; dvc pull brings the new bytes"]
+    return [f"{gone} was that of another version and is removed; dvc pull brings the new one"]
+
+
+def _check_out(tree: Git, notes: list[Path]) -> bool:
+    if not all(note.is_file() for note in notes):
+        return False  # a sparse checkout leaves them out
+    from mlv.store.dvc import open_dvc
+
+    with open_dvc(tree.layout) as dvc:
+        if not all(dvc.has_bytes_of(note) for note in notes):
+            return False
+        dvc.check_out(notes)
+    return True
 
 
 def _notes(files: Mapping[str, str]) -> dict[str, str]:
