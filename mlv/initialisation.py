@@ -79,7 +79,7 @@ def _branch(git: Git) -> str:
     """Choose the registry branch: the remote's default branch, else the current one."""
     stated = git.layout.folder / configs.FILE
     if stated.is_file():
-        return configs.parse(stated.read_text(encoding="utf-8")).branch
+        return configs.parse(stated.read_bytes()).branch
     remote = git.ask("symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     if remote.code == 0:
         return remote.stdout.decode().strip().removeprefix("origin/")

@@ -53,7 +53,6 @@ class Plan(NamedTuple):
 def carry_out(versions: Versions, plan: Plan) -> Change:
     """Read, decide and publish, again from the start as long as somebody else is faster."""
     _check_reason(plan.reason)
-    versions.git.check_formats()
     with publishing.local_lock(versions.git.layout):
         notes = publishing.recover(versions.git)
         for attempt in range(_ATTEMPTS):

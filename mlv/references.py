@@ -84,9 +84,12 @@ class References:
         return sorted(names)
 
     def _is_ours(self, version: Version) -> bool:
-        manifest = f"{folder_of(version.model)}/manifest.json"
-        refs = (f"refs/tags/{version.tag}", kept_ref(version))
-        return any(self._versions.git.objects.read(f"{ref}:{manifest}") for ref in refs)
+        folder = folder_of(version.model)
+        read = self._versions.git.objects.read
+        for ref in (f"refs/tags/{version.tag}", kept_ref(version)):
+            if read(f"{ref}:{folder}/manifest.json") and not read(f"{ref}:{folder}/pointer.json"):
+                return True
+        return False
 
     def one_model(self) -> str:
         """Name the bound model, the only one there is or is stated, or that of a new registry."""

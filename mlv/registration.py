@@ -13,7 +13,7 @@ from mlv.domain.names import Version, artifact_path, check_role
 from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
 from mlv.store import dvcfiles, lineage, modelclass
 from mlv.store.disk import storage_error
-from mlv.store.dvc import Dvc, Stored, open_dvc
+from mlv.store.dvc import Dvc, Stored, Survey, open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate, failed
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, TREE, Entry, TreeWriter
 from mlv.store.source import Source, scratch_folder, source_tree
@@ -81,7 +81,13 @@ def register(
         notes = _check_dvc(git, dvc, source, top, request)
         metadata = _metadata(request, source, config)
         _free_version(versions, request.model)
-        artifacts = _store(dvc, request, top, progress, notes)
+        surveys = _survey(dvc, request, top)
+        notes += [
+            f"{survey.hidden} file(s) of {request.sources[role].name} are hidden by .dvcignore"
+            for role, survey in surveys.items()
+            if survey.hidden
+        ]
+        artifacts = _store(dvc, request, surveys, progress)
     facts = _lineage(versions, source, request, artifacts, top, notes)
     notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
     manifest = _publish(versions, request, source, artifacts, metadata, facts)
@@ -97,7 +103,6 @@ def _check_repository(git: Git) -> Path:
         raise ConfigError(
             f"{git.layout.git_dir} is a bare repository", hint="register in a clone of it"
         )
-    git.check_formats()
     if git.objects.read("HEAD^{commit}") is None:
         raise ConfigError(
             f"{top} has no commit yet: a version's lineage starts at one", hint="git commit first"
@@ -120,7 +125,9 @@ def _check_source(role: str, source: Path, top: Path) -> None:
     except OSError as error:
         raise storage_error(error, source) from error
     if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
-        raise InvalidInput(f"{source} is neither a file nor a folder")
+        raise InvalidInput(
+            f"{source} is neither a file nor a folder", hint="an artifact holds bytes: write a file"
+        )
     if source in (top, *top.parents):
         raise InvalidInput(
             f"{source} holds the repository itself", hint="register the folder that training wrote"
@@ -237,34 +244,29 @@ def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
 # Bytes, then commit and tag ----------------------------------------------------------------
 
 
+def _survey(dvc: Dvc, request: Request, top: Path) -> dict[str, Survey]:
+    """Look through every artifact before the first byte is stored."""
+    folder = top / FOLDER / request.model
+    return {
+        role: dvc.survey(source, folder / artifact_path(role, source.name))
+        for role, source in request.sources.items()
+    }
+
+
 def _store(
-    dvc: Dvc, request: Request, top: Path, progress: ProgressBar, notes: list[str]
+    dvc: Dvc, request: Request, surveys: Mapping[str, Survey], progress: ProgressBar
 ) -> dict[str, Artifact]:
     artifacts = {}
-    for role, source in request.sources.items():
-        path = artifact_path(role, source.name)
-        with progress(f"storing {source.name}", _size(source)) as advance:
-            if source.is_dir():
-                target = top / FOLDER / request.model / path
-                stored, hidden = dvc.put_directory(source, target, advance)
-                if hidden:
-                    notes.append(
-                        f"{hidden} file(s) of {source.name} left out: .dvcignore hides them"
-                    )
-            else:
-                stored = dvc.put_file(source, advance)
-        artifacts[role] = _artifact(role, path, stored)
+    for role, survey in surveys.items():
+        name = request.sources[role].name
+        with progress(f"storing {name}", survey.size) as advance:
+            stored = dvc.put(survey, advance)
+        artifacts[role] = _artifact(role, artifact_path(role, name), stored)
     return artifacts
 
 
 def _artifact(role: str, path: str, stored: Stored) -> Artifact:
     return Artifact(role, path, stored.size, stored.md5, stored.sha256, stored.nfiles)
-
-
-def _size(source: Path) -> int:
-    if source.is_dir():
-        return sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
-    return source.stat().st_size
 
 
 def _publish(

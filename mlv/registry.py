@@ -12,6 +12,7 @@ from mlv.domain.names import check_model
 from mlv.errors import ConfigError, IntegrityError, InvalidInput, StatusError
 from mlv.references import References
 from mlv.store import config as configs
+from mlv.store.disk import on_disk
 from mlv.store.git import JOURNAL, Git, find
 from mlv.store.versions import DIVERGED, Versions
 
@@ -56,6 +57,7 @@ class ModelRegistry:
         self._notify = notify or _log
         self._progress = progress or _no_progress
         self._git = Git(find(Path(path)))
+        self._git.check_formats()
         self.config = _read_config(self._git)
         self._versions = Versions(self._git, self.config)
         self._warned_of: Tip | None = None
@@ -132,6 +134,7 @@ class ModelRegistry:
         from mlv.domain.manifest import check_metadata, check_metrics
         from mlv.registration import Request, register
 
+        self._git.forget_config()
         model = self._references.one_model()
         request = Request(
             model,
@@ -177,9 +180,11 @@ class ModelRegistry:
         seen = live.pointer.current
         if from_ is not None:
             seen = self._references.resolve(from_, live.model).number
+        self._git.forget_config()
         decide = _decision(action, version.number if version else None)
         plan = Plan(action, live.model, decide, seen, reason)
-        change = carry_out(self._versions, plan)
+        with on_disk(self._git.layout.common_dir):
+            change = carry_out(self._versions, plan)
         for note in change.notes:
             self._notify(note)
         if change.commit is None:
@@ -374,23 +379,23 @@ def _decision(action: str, number: int | None) -> Callable[[Pointer], tuple[Poin
 
 def _read_config(git: Git) -> configs.Config:
     """Read mlv.yaml from the work tree, or where it is not there (sparse, bare) from HEAD."""
-    try:
-        text = (git.layout.folder / configs.FILE).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            raise ConfigError(f"{configs.FILE} is not UTF-8 text") from error
-        found = git.objects.read(f"HEAD:{configs.FILE}")
-        if found is None:
-            raise ConfigError(
-                f"{git.layout.folder} is not a model registry yet: it has no {configs.FILE}",
-                hint="mlv init sets it up; on another branch, check out the one that has it",
-            ) from None
-        text = found.data.decode(errors="replace")
-    return configs.parse(text)
+    path = git.layout.folder / configs.FILE
+    if path.is_file():
+        with on_disk(path):
+            return configs.parse(path.read_bytes())
+    found = git.objects.read(f"HEAD:{configs.FILE}")
+    if found is None:
+        raise ConfigError(
+            f"{git.layout.folder} is not a model registry yet: it has no {configs.FILE}",
+            hint="mlv init sets it up; on another branch, check out the one that has it",
+        )
+    return configs.parse(found.data)
 
 
 def _absolute(path: Path) -> Path:
     """Resolve all but the last part, which may be a symlink that DVC made."""
+    if "\0" in str(path):
+        raise InvalidInput(f"{str(path)!r} is no path", hint="check the path")
     return path.parent.resolve() / path.name if path.name else path.resolve()
 
 

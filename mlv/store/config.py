@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FILE = "mlv.yaml"
+_HINT = "docs/configuration.md lists every key"
 _BRANCH = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 # The one in C where PyYAML was built with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -72,23 +73,26 @@ class _Wrong(Exception):
         self.keys = keys
 
 
-def parse(text: str) -> Config:
+def parse(data: bytes) -> Config:
     """Read mlv.yaml; `ConfigError` names the line and the key that is wrong."""
     try:
+        text = data.decode()
         document = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
+    except UnicodeDecodeError:
+        raise ConfigError(f"{FILE} is not UTF-8 text", hint="save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{FILE}:{mark.line + 1}" if mark else FILE
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where} is not YAML: {problem}") from None
+        raise ConfigError(f"{where} is not YAML: {problem}", hint=_HINT) from None
+    except (ValueError, RecursionError) as error:  # a date that never was, nesting without end
+        raise ConfigError(f"{FILE} holds a wrong value: {error}", hint=_HINT) from None
     try:
         return _config(document if document is not None else {})
     except _Wrong as wrong:
         line = _line(text, wrong.keys)
-        raise ConfigError(
-            f"{FILE}:{line}: {'.'.join(wrong.keys) or 'the file'} {wrong}",
-            hint="docs/configuration.md lists every key",
-        ) from None
+        where = ".".join(wrong.keys) or "the file"
+        raise ConfigError(f"{FILE}:{line}: {where} {wrong}", hint=_HINT) from None
 
 
 def _config(document: object) -> Config:

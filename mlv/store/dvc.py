@@ -24,7 +24,7 @@ from mlv.errors import (
     RegistryError,
 )
 from mlv.store.disk import on_disk, real_file, remove_tree, storage_error, sync_folder, walk_files
-from mlv.store.dvcfiles import Member, named_md5, read_listing
+from mlv.store.dvcfiles import Member, is_portable, named_md5, read_listing
 from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,17 @@ class Stored(NamedTuple):
     sha256: str
     size: int
     nfiles: int | None = None
+
+
+class Survey(NamedTuple):
+    """What an artifact is made of: path inside (empty for a file) and real file of each.
+
+    ``size`` is in bytes; ``hidden`` counts the files that ``.dvcignore`` leaves out.
+    """
+
+    files: list[tuple[str, Path]]
+    size: int
+    hidden: int = 0
 
 
 def is_set_up(layout: Layout) -> bool:
@@ -115,38 +126,51 @@ class Dvc:
 
     # Putting in ---------------------------------------------------------------------------
 
-    def put_file(self, source: Path, progress: Progress) -> Stored:
-        """Copy a file into the cache, durably, under its md5."""
-        with self._scratch() as scratch, on_disk(self._cache):
-            digest = self._put(real_file(source, [self._cache]), scratch, progress)
-        return Stored(*digest)
+    def survey(self, source: Path, target: Path) -> Survey:
+        """Look through an artifact that DVC will see at ``target``; refuse what cannot be kept.
 
-    def put_directory(self, source: Path, target: Path, progress: Progress) -> tuple[Stored, int]:
-        """Copy a directory into the cache as DVC would see it at ``target``.
-
-        What ``.dvcignore`` hides there is left out; gives how many files that were.
+        What ``.dvcignore`` hides there is left out.
         """
-        members, sums, size, hidden = [], [], 0, 0
-        with self._scratch() as scratch, on_disk(self._cache):
+        with on_disk(source):
+            if not source.is_dir():
+                path = real_file(source, [self._cache])
+                return Survey([("", path)], path.stat().st_size)
+            files, size, hidden = [], 0, 0
             for inside, path in walk_files(source, self._cache):
                 if inside.rpartition("/")[2] == _IGNORE_FILE:
                     raise InvalidInput(
                         f"{path} would hide files from DVC", hint="leave it out of the artifact"
                     )
+                if not is_portable(inside):
+                    raise InvalidInput(
+                        f"{str(path)!r} cannot be kept on every system",
+                        hint="rename it: no backslash, no control character",
+                    )
                 if self._is_hidden(target / inside):
                     hidden += 1
-                    continue
+                else:
+                    files.append((inside, path))
+                    size += path.stat().st_size
+        if not files:
+            but = " that .dvcignore lets through" if hidden else ""
+            raise InvalidInput(
+                f"{source} holds no file{but}", hint="an artifact has at least one file"
+            )
+        return Survey(files, size, hidden)
+
+    def put(self, survey: Survey, progress: Progress) -> Stored:
+        """Copy an artifact into the cache, durably, under its md5."""
+        members, sums, size = [], [], 0
+        with self._scratch() as scratch, on_disk(self._cache):
+            for inside, path in survey.files:
                 digest = self._put(path, scratch, progress)
+                if not inside:
+                    return Stored(*digest)
                 members.append(Member(inside, digest.md5))
                 sums.append((inside, digest.sha256))
                 size += digest.size
-            if not members:
-                raise InvalidInput(
-                    f"{source} holds no file" + (" that .dvcignore lets through" if hidden else ""),
-                    hint="an artifact has at least one file",
-                )
             md5 = self._put_listing(members, scratch)
-        return Stored(md5, listing_sha256(sums), size, len(members)), hidden
+        return Stored(md5, listing_sha256(sums), size, len(members))
 
     def _put(self, source: Path, scratch: Path, progress: Progress) -> Digest:
         copy = scratch / uuid.uuid4().hex

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,10 +68,18 @@ def read_listing(data: bytes, name: str) -> list[Member]:
 
 
 def _is_inside(path: object) -> bool:
-    if not isinstance(path, str) or not path or "\\" in path or "\0" in path or ":" in path:
+    if not isinstance(path, str) or not is_portable(path):
         return False
-    parts = path.split("/")
-    return not any(part in ("", ".", "..") for part in parts)
+    return not any(part in ("", ".", "..") for part in path.split("/"))
+
+
+def is_portable(path: str) -> bool:
+    """Whether a file's path means the same on every system, and one line in a listing.
+
+    A colon names a drive or a stream on Windows, where such a file could not be anyway.
+    """
+    is_foreign = "\\" in path or (os.name == "nt" and ":" in path)
+    return not is_foreign and not any(ord(char) < ord(" ") for char in path)
 
 
 def _is_md5(text: object) -> bool:

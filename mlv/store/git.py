@@ -103,6 +103,10 @@ class Git:
         """Run git and give the one line it prints."""
         return self.run(*args, stdin=stdin, env=env).decode(errors="surrogateescape").rstrip("\n")
 
+    def forget_config(self) -> None:
+        """Read the configuration anew when it is next asked: it may have changed."""
+        self._config = None
+
     def config(self, key: str) -> str | None:
         """Look a setting up in the user's own configuration (``commit.gpgsign``)."""
         if self._config is None:
@@ -213,7 +217,6 @@ def _hint(stderr: str) -> str:
 
 def init_git(path: Path) -> None:
     """Make a Git repository, by the user's own defaults."""
-    path.mkdir(parents=True, exist_ok=True)
-    result = process.run(["git", "init", "--quiet"], cwd=path)
+    result = process.run(["git", "init", "--quiet", "--", str(path.absolute())], cwd=Path.cwd())
     if result.code:
         raise failed(("git", "init"), result)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlv.errors import ChangedMeanwhile
+from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +19,15 @@ _PATIENCE = 30.0  # seconds; a publication takes some hundredths of one
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``; wait for another holder, then give up."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+def exclusive(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
+    """Hold the lock file ``path``; wait ``patience`` seconds for another holder."""
+    with on_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while not _try_lock(descriptor):
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 raise ChangedMeanwhile(
                     f"another mlv holds {path}", hint="wait until it has ended and try again"
                 )

@@ -18,7 +18,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from mlv.errors import RegistryError, WorkspaceError
+from mlv.errors import ChangedMeanwhile, RegistryError, WorkspaceError
 from mlv.store import workbytes
 from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
 from mlv.store.locks import exclusive
@@ -27,11 +27,16 @@ from mlv.store.workspace import Checkout, Move, Prepared, files_below, read_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
 
 def local_lock(layout: Layout) -> AbstractContextManager[None]:
     """Hold the lock under which this machine's mlv processes publish, one at a time."""
-    return exclusive(layout.common_dir / "mlv" / ".lock")
+    return exclusive(_lock_of(layout))
+
+
+def _lock_of(layout: Layout) -> Path:
+    return layout.common_dir / "mlv" / ".lock"
 
 
 def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[str]:
@@ -156,9 +161,14 @@ def _staged(listing: bytes) -> Iterator[tuple[str, str]]:
 
 
 def recover_if_allowed(git: Git) -> list[str]:
-    """Recover; a reader that may not, or has to wait, leaves it to others and says so."""
+    """Recover; a reader that may not leaves it to others and says so.
+
+    If another mlv holds the lock it is publishing, not dead.
+    """
     try:
-        with local_lock(git.layout):
+        with exclusive(_lock_of(git.layout), patience=0):
             return recover(git)
+    except ChangedMeanwhile:
+        return []
     except (OSError, RegistryError) as error:
         return [f"an mlv was killed while it published, and that cannot be mended now: {error}"]

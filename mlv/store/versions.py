@@ -132,23 +132,26 @@ class Versions:
         if found is not None:
             return pointers.parse(found.data, model)
         if self.git.objects.read(f"{folder}/manifest.json") or REGISTERED_BY_MLV in tip.message:
-            raise self.vanished(tip, f"{folder_of(model)}/pointer.json is gone from it")
+            raise self.vanished(tip, f"{folder_of(model)}/pointer.json")
         return pointers.empty(model)
 
     def vanished(self, tip: Tip, what: str) -> IntegrityError:
         """Say that a registration was merged into the registry branch, and how to mend it."""
         branch = self.config.branch
         return IntegrityError(
-            f"a registration was merged into {branch}, whose tip is {tip.commit[:10]}: {what}",
-            hint="a version is promoted, never merged. Go back to the commit before the merge: "
-            f"git log --oneline {branch} -- {FOLDER} names it; git switch {branch} and "
-            "git reset --keep <that commit> if the merge was not pushed, else git revert it",
+            f"a registration was merged into {branch}, whose tip is {tip.commit[:10]}: "
+            f"{what} is gone",
+            hint="a version is promoted, never merged. "
+            f"git log -m --first-parent --oneline {branch} -- {FOLDER} names it. Not pushed yet: "
+            f"git switch {branch} and git reset --keep <the commit before it>; "
+            "else git revert it (--mainline 1 if it is a merge commit)",
         )
 
     def check_not_merged(self, tip: Tip) -> None:
-        """Refuse a branch that has a registration among its ancestors.
+        """Refuse a branch on which a merged registration took a pointer away.
 
-        What was looked through once is remembered, so that only new commits are read.
+        mlv never removes one. What was looked through once is remembered, so that only new
+        commits are read.
         """
         note = self.git.layout.common_dir / "mlv" / ".looked-through"
         try:
@@ -158,17 +161,17 @@ class Versions:
         if seen == tip.commit:
             return
         known = [f"^{seen}"] if seen and self.git.objects.read(f"{seen}^{{commit}}") else []
-        found = self.git.line(
-            "rev-list", f"--grep=^{REGISTERED_BY_MLV}$", tip.commit, *known, "--"
-        ).split()
-        merged = {tag.commit: tag for tag in self.tags()} if found else {}
-        for commit in found:
-            if commit in merged:
-                raise self.vanished(tip, f"{merged[commit].version.tag} is among its ancestors")
+        removed = self.git.run(
+            "log", "-m", "--first-parent", "--no-renames", "--diff-filter=D", "--name-only", "-z",
+            "--format=", tip.commit, *known, "--", f":(top,glob){FOLDER}/*/pointer.json",
+        )  # fmt: skip
+        for path in set(removed.decode(errors="replace").split("\0")) - {""}:
+            if self.git.objects.read(f"{tip.commit}:{path}") is None:
+                raise self.vanished(tip, path)
         self.remember_not_merged(tip.commit)
 
     def remember_not_merged(self, commit: str) -> None:
-        """Remember that no registration is among this commit's ancestors."""
+        """Remember that up to this commit no pointer vanished."""
         note = self.git.layout.common_dir / "mlv" / ".looked-through"
         try:
             note.parent.mkdir(exist_ok=True)
@@ -215,30 +218,24 @@ class Versions:
         """
         from mlv.domain import manifest
 
-        data = _manifest_in(tag.message)
-        if data is None:
-            found = self.git.objects.read(self._manifest_path(tag))
-            if found is None:
-                return None
-            data = found.data
-        return manifest.parse(data, tag.version)
+        data = _manifest_in(tag.message) or self._manifest_below(tag)
+        return manifest.parse(data, tag.version) if data else None
 
     def record(self, version: Version) -> Record:
         """Read one version whole; its tag, name and manifest must agree."""
         from mlv.domain import manifest
 
         tag = self._find(version)
-        found = self.git.objects.read(self._manifest_path(tag)) if tag else None
-        if tag is None or found is None:
+        data = self._manifest_below(tag) if tag else None
+        if tag is None or data is None:
             raise self._unknown(version, is_foreign=tag is not None)
-        said = _manifest_in(tag.message)
-        if tag.message is not None and said != found.data:
+        if tag.message is not None and _manifest_in(tag.message) != data:
             raise IntegrityError(
                 f"the tag {version.tag} and the commit it names bear different manifests",
                 hint="somebody moved or rewrote it; compare with the remote's: "
                 f"git ls-remote {self.config.remote} refs/tags/{version.tag}",
             )
-        return Record(tag, manifest.parse(found.data, version), found.data)
+        return Record(tag, manifest.parse(data, version), data)
 
     def _find(self, version: Version) -> Tag | None:
         for ref in (f"refs/tags/{version.tag}", kept_ref(version)):
@@ -259,8 +256,16 @@ class Versions:
             return Tag(version, found.oid, facts["object"], message)
         return None
 
-    def _manifest_path(self, tag: Tag) -> str:
-        return f"{tag.commit}:{folder_of(tag.version.model)}/manifest.json"
+    def _manifest_below(self, tag: Tag) -> bytes | None:
+        """Read the manifest in a tag's tree; None if the tag is no version's.
+
+        A release of the software may be called like a version; its tree has the pointer too.
+        """
+        folder = f"{tag.commit}:{folder_of(tag.version.model)}"
+        found = self.git.objects.read(f"{folder}/manifest.json")
+        if found is None or self.git.objects.read(f"{folder}/pointer.json"):
+            return None
+        return found.data
 
     def _unknown(self, version: Version, *, is_foreign: bool) -> NotFound:
         if is_foreign:

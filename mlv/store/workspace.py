@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlv.errors import ChangedMeanwhile, WorkspaceError
 from mlv.store import workbytes
 from mlv.store.git import NO_OBJECT, Git, Layout
-from mlv.store.objects import BLOB
+from mlv.store.objects import BLOB, FILE_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,24 +51,38 @@ class Checkout(NamedTuple):
 def checkouts(git: Git, branch: str) -> list[Git]:
     """Find the work trees that have ``branch`` checked out; refuse one that is rebasing it."""
     layout = git.layout
+    ref = _target(layout.common_dir, f"refs/heads/{branch}")
     found = []
     for top, git_dir in work_trees(git):
         for state in ("rebase-merge", "rebase-apply"):
-            if read_text(git_dir / state / "head-name") == f"refs/heads/{branch}":
+            if read_text(git_dir / state / "head-name") == ref:
                 raise WorkspaceError(
                     f"a rebase of {branch} is under way in {top}",
                     hint="git rebase --continue or --abort first",
                 )
-        if read_text(git_dir / "HEAD") == f"ref: refs/heads/{branch}" and top.is_dir():
+        if read_text(git_dir / "HEAD") != f"ref: {ref}":
+            continue
+        if top.is_dir():
             same = git_dir == layout.git_dir
             found.append(git if same else Git(Layout(top, git_dir, layout.common_dir)))
+        elif (git_dir / "locked").exists():
+            raise WorkspaceError(
+                f"{top} has {branch} checked out and is not there, but locked to come back",
+                hint="mount it, or git worktree remove it",
+            )
     return found
+
+
+def _target(common_dir: Path, ref: str) -> str:
+    """Follow a ref that is another name of one (git symbolic-ref)."""
+    text = read_text(common_dir / ref)
+    return text.removeprefix("ref: ") if text.startswith("ref: ") else ref
 
 
 def work_trees(git: Git) -> Iterator[tuple[Path, Path]]:
     """Give every work tree's top and Git directory."""
     layout = git.layout
-    if not git.is_on("core.bare"):
+    if _config_of_main(git, "core.bare") != "true":
         yield _main_top(git), layout.common_dir
     linked = layout.common_dir / "worktrees"
     for git_dir in sorted(linked.iterdir()) if linked.is_dir() else []:
@@ -77,12 +91,22 @@ def work_trees(git: Git) -> Iterator[tuple[Path, Path]]:
             yield Path(os.path.normpath(git_dir / pointed)).parent, git_dir
 
 
+def _config_of_main(git: Git, key: str) -> str | None:
+    """Look up a setting as the main work tree has it, which may keep it in a file of its own."""
+    layout = git.layout
+    own = layout.common_dir / "config.worktree"
+    if layout.git_dir == layout.common_dir or not own.is_file():
+        return git.config(key)
+    found = git.ask("config", "--file", str(own), "--get", key)
+    return found.stdout.decode().strip() if found.code == 0 else git.config(key)
+
+
 def _main_top(git: Git) -> Path:
     """Find the main work tree, which a linked one's Git directory does not name."""
     layout = git.layout
-    stated = git.config("core.worktree")
     if layout.git_dir == layout.common_dir and layout.top:
         return layout.top
+    stated = _config_of_main(git, "core.worktree")
     if stated:
         return Path(os.path.normpath(layout.common_dir / stated))
     if layout.common_dir.name == ".git":
@@ -120,11 +144,7 @@ def refuse_edited(git: Git, folder: str, before: Mapping[str, str], after: set[s
         if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
             what = "a symlink" if parent.is_symlink() else "no folder"
             raise WorkspaceError(f"{parent} is {what}", hint="move it away: it belongs to mlv")
-    status = git.run(
-        "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no",
-        "--", f":(top,literal){folder}",
-    )  # fmt: skip
-    edited = status.decode(errors="replace").split("\0")[0][3:]
+    edited = _edited(git, folder, before)
     if edited:
         raise WorkspaceError(
             f"{top / edited} is edited or staged by hand",
@@ -137,6 +157,32 @@ def refuse_edited(git: Git, folder: str, before: Mapping[str, str], after: set[s
             raise WorkspaceError(
                 f"{top / path} was put there by hand, where mlv would write", hint="move it away"
             )
+
+
+def _edited(git: Git, folder: str, before: Mapping[str, str]) -> str | None:
+    """Find a file that is not ``before``, in the index or on disk.
+
+    `git status` would believe an index that says a file is assumed to be unchanged.
+    """
+    top = git.layout.top
+    assert top
+    listing = git.run("ls-files", "-s", "-v", "-z", "--", f":(top,literal){folder}")
+    staged, hidden = {}, set()
+    for line in filter(None, listing.decode(errors="surrogateescape").split("\0")):
+        facts, _, path = line.partition("\t")
+        flag, mode, oid, _ = facts.split()
+        staged[path] = oid if mode == FILE_MODE else mode
+        if flag in "Ss":
+            hidden.add(path)
+    odd = {path for path in staged.keys() | before.keys() if staged.get(path) != before.get(path)}
+    there = sorted(path for path in before if os.path.lexists(top / path))
+    odd |= before.keys() - hidden - set(there)
+    plain = [path for path in there if (top / path).is_file() and not (top / path).is_symlink()]
+    odd |= set(there) - set(plain)
+    names = "".join(f"{path}\n" for path in plain).encode(errors="surrogateescape")
+    oids = git.line("hash-object", "--stdin-paths", stdin=names).split("\n")
+    odd |= {path for path, oid in zip(plain, oids, strict=False) if oid != before[path]}
+    return min(odd, default=None)
 
 
 class Prepared:
