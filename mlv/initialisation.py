@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ConfigError, WorkspaceError
-from mlv.registration import GUARD
 from mlv.store import config as configs
-from mlv.store import dvc
+from mlv.store import dvc, versionfolder
 from mlv.store.git import Git, find, init_git
 from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged
@@ -103,7 +102,7 @@ def _write_files(git: Git, top: Path, branch: str, made: list[str]) -> list[str]
         path = top / name
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content.format(branch=branch).encode() or GUARD)
+            path.write_bytes(content.format(branch=branch).encode() or versionfolder.GUARD)
             made.append(name)
     ours = [configs.FILE, f"{FOLDER}/.gitignore", ".dvc/config", ".dvc/.gitignore", ".dvcignore"]
     return [name for name in ours if (top / name).is_file() and not _is_in_head(git, name)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
 from mlv.errors import ConfigError, RegistryError
-from mlv.promotion import version_folder
+from mlv.store import versionfolder
 from mlv.store.versions import DIVERGED, folder_of
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ def overview(versions: Versions, model: str | None) -> dict[str, Any]:
     problems: list[RegistryError] = []
     tip = versions.tip()
     numbers: dict[str, list[int]] = {}
-    for tag in versions.tags(model):
-        try:
-            if versions.manifest_of(tag):
-                numbers.setdefault(tag.version.model, []).append(tag.version.number)
-        except RegistryError as error:
-            problems.append(error)
+    for tag, manifest in versions.manifests(model):
+        if isinstance(manifest, RegistryError):
+            problems.append(manifest)
+        else:
+            numbers.setdefault(tag.version.model, []).append(tag.version.number)
     names = set(numbers) | set(versions.models_on(tip) if tip and not model else ())
     models = []
     for name in sorted(names):
@@ -62,7 +61,7 @@ def _check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
     if pointer.current is None:
         return
     version = Version(pointer.model, pointer.current)
-    expected = {e.name: e.oid for e in version_folder(versions, versions.record(version))}
+    expected = {e.name: e.oid for e in versionfolder.read(versions, versions.record(version))}
     folder = folder_of(pointer.model)
     found = versions.git.objects.read_tree(f"{tip.commit}:{folder}") or []
     actual = {e.name: e.oid for e in found if e.name != "pointer.json"}

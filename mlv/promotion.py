@@ -6,19 +6,17 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
-from mlv.errors import ChangedMeanwhile, ConfigError, IntegrityError, InvalidInput, WorkspaceError
-from mlv.store import publishing, workbytes, workspace
+from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
+from mlv.store import publishing, versionfolder, workbytes, workspace
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.versions import BEHIND, FOLDER, check_writable, folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mlv.domain.pointer import Pointer
-    from mlv.store.versions import Record, Tip, Versions
+    from mlv.store.versions import Tip, Versions
 
-STAGE, PROMOTE, ROLLBACK = "stage", "promote", "rollback"
 _ATTEMPTS = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -38,14 +36,11 @@ class Change(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the user asks for; ``seen`` is the live version that the user last saw.
-
-    ``decide`` is pure: it gives the next pointer and the number of the version it is about.
-    """
+    """What the user asks for; ``seen`` is the live version that the user last saw."""
 
     action: str
     model: str
-    decide: Callable[[Pointer], tuple[Pointer, int]]
+    number: int | None
     seen: int | None
     reason: str | None = None
 
@@ -71,14 +66,14 @@ def carry_out(versions: Versions, plan: Plan) -> Change:
 
 
 def _attempt(versions: Versions, plan: Plan, tip: Tip, before: Pointer) -> Change:
-    after, number = plan.decide(before)
+    after, number = pointers.decide(before, plan.action, plan.number)
     version = Version(plan.model, number)
     if after == before:
         return Change(plan.action, version, before, after, None)
     _check_branch(versions, tip)
     folder = folder_of(plan.model)
     live = Version(plan.model, after.current) if after.current is not None else None
-    entries = version_folder(versions, versions.record(live)) if live else []
+    entries = versionfolder.read(versions, versions.record(live)) if live else []
     old = versions.git.objects.read_tree(f"{tip.commit}:{folder}") or []
     before_files, after_files = (workspace.files_below(e, folder) for e in (old, entries))
     trees = _trees(versions, tip, folder, before_files, after_files)
@@ -99,7 +94,7 @@ def _attempt(versions: Versions, plan: Plan, tip: Tip, before: Pointer) -> Chang
 
 def _check_still(versions: Versions, tip: Tip, plan: Plan, pointer: Pointer) -> None:
     """Stop if production moved since the user looked."""
-    if pointer.current == plan.seen:
+    if pointer.current == plan.seen or plan.action == pointers.STAGE:
         return
     was = "nothing" if plan.seen is None else Version(plan.model, plan.seen).tag
     now = "nothing" if pointer.current is None else Version(plan.model, pointer.current).tag
@@ -149,34 +144,6 @@ def _trees(
 # The commit --------------------------------------------------------------------------------
 
 
-def version_folder(versions: Versions, record: Record) -> list[Entry]:
-    """Read a version's folder from its tag; refuse what mlv would not have written there."""
-    from mlv.store.dvcfiles import names_artifact
-
-    git, tag = versions.git, record.tag
-    entries = git.objects.read_tree(f"{tag.commit}:{folder_of(tag.version.model)}") or []
-    notes = {f"{a.path}.dvc": a for a in record.manifest.artifacts.values()}
-    expected = {"manifest.json", "requirements.txt", ".gitignore", *notes}
-    found = {entry.name for entry in entries}
-    odd = next((e for e in entries if e.name not in expected or e.mode != FILE_MODE), None)
-    lacking = ({"manifest.json", *notes}) - found
-    if odd or lacking:
-        what = f"holds {odd.name!r}" if odd else f"lacks {min(lacking)!r}"
-        raise IntegrityError(
-            f"the folder of {tag.version.tag} {what}: mlv did not write it so",
-            hint=f"git show --stat {tag.version.tag} shows what was put there",
-        )
-    for entry in entries:
-        if entry.name in notes:
-            blob = git.objects.read(entry.oid)
-            if blob is None or not names_artifact(blob.data, notes[entry.name]):
-                raise IntegrityError(
-                    f"{entry.name} of {tag.version.tag} does not name what its manifest does",
-                    hint="somebody changed it after it was registered",
-                )
-    return entries
-
-
 def _write(versions: Versions, tip: Tip, model: str, entries: list[Entry], message: str) -> str:
     """Write the commit: nothing but the model's folder differs from the tip."""
     git = versions.git
@@ -195,12 +162,12 @@ def _with(entries: list[Entry], entry: Entry) -> list[Entry]:
 
 def _message(plan: Plan, before: Pointer, after: Pointer) -> str:
     model = plan.model
-    if plan.action == STAGE:
+    if plan.action == pointers.STAGE:
         was, now = before.staging, after.staging
         subject = f"Stage {model}-{_name(now)}"
     else:
         was, now = before.current, after.current
-        verb = "Promote {} to production" if plan.action == PROMOTE else "Roll back to {}"
+        verb = "Promote {} to production" if plan.action == pointers.PROMOTE else "Roll back to {}"
         subject = verb.format(f"{model}-{_name(now)}")
         subject += f" (was {_name(was)})" if was is not None else ""
     reason = f"\n\n{plan.reason.strip()}" if plan.reason else ""

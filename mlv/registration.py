@@ -11,7 +11,7 @@ from mlv.domain import manifest as manifests
 from mlv.domain.manifest import MODEL, Artifact, Manifest
 from mlv.domain.names import Version, artifact_path, check_role
 from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
-from mlv.store import dvcfiles, lineage, modelclass
+from mlv.store import dvcfiles, lineage, modelclass, versionfolder
 from mlv.store.disk import storage_error
 from mlv.store.dvc import Dvc, Stored, Survey, open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate, failed
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
     # Asked with what is being done and how many bytes that is; told each step's bytes.
     ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
-# Bytes that a checkout of another version left behind are never staged by `git add -A`. With
-# `/*/*`, DVC would take the model's folder itself for ignored, and bring nothing.
-GUARD = b"""\
-# Written by mlv: of a model's folder, Git holds these and nothing else.
-/*/?*
-!/*/manifest.json
-!/*/pointer.json
-!/*/requirements.txt
-!/*/.gitignore
-!/*/*.dvc
-"""
 _ATTEMPTS = 100
 _SHOWN_METRICS = 3
 
@@ -233,12 +222,12 @@ def _lineage(
 
 
 def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
-    for tag in reversed(versions.tags(model)):
-        if tag.message is None or sha256 in tag.message:
-            found = versions.manifest_of(tag)
-            if found and found.artifacts[MODEL].sha256 == sha256:
-                return [f"same model bytes as {tag.version.name}"]
-    return []
+    same = [
+        tag.version.name
+        for tag, manifest in versions.manifests(model)
+        if isinstance(manifest, Manifest) and manifest.artifacts[MODEL].sha256 == sha256
+    ]
+    return [f"same model bytes as {same[-1]}"] if same else []
 
 
 # Bytes, then commit and tag ----------------------------------------------------------------
@@ -310,18 +299,12 @@ def _publish(
 
 def _version_tree(git: Git, source: Source, manifest: Manifest, requirements: bytes) -> str:
     """Write the tree: the source's, with ``registry/`` holding this version alone."""
-    files = {
-        "manifest.json": manifest.to_bytes(),
-        "requirements.txt": requirements,
-        ".gitignore": "".join(f"/{a.path}\n" for a in manifest.artifacts.values()).encode(),
-        **{f"{a.path}.dvc": dvcfiles.dvc_file(a) for a in manifest.artifacts.values()},
-    }
+    files = {**versionfolder.files_of(manifest), versionfolder.REQUIREMENTS: requirements}
     with scratch_folder(git) as scratch:
-        oids = git.write_blobs([GUARD, *files.values()], scratch)
-    guard, *rest = oids
+        guard, *oids = git.write_blobs([versionfolder.GUARD, *files.values()], scratch)
     with TreeWriter(git.layout.folder) as trees:
         folder = trees.write(
-            Entry(FILE_MODE, name, oid) for name, oid in zip(files, rest, strict=True)
+            Entry(FILE_MODE, name, oid) for name, oid in zip(files, oids, strict=True)
         )
         registry = trees.write(
             [

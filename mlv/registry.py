@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlv.domain import pointer as pointers
 from mlv.domain.comparison import DELTA, delta
 from mlv.domain.names import check_model
-from mlv.errors import ConfigError, IntegrityError, InvalidInput, StatusError
+from mlv.errors import ConfigError, InvalidInput, RegistryError, StatusError
 from mlv.references import References
 from mlv.store import config as configs
 from mlv.store.disk import on_disk
@@ -83,7 +83,8 @@ class ModelRegistry:
         """Do what `init` does, and tell what was made."""
         from mlv.initialisation import initialise
 
-        return initialise(Path(path))
+        with on_disk(Path(path)):
+            return initialise(Path(path))
 
     @property
     def path(self) -> Path:
@@ -142,7 +143,8 @@ class ModelRegistry:
             check_metrics(metrics),
             check_metadata(metadata),
         )
-        registered = register(self._versions, request, self.config.of(model), self._progress)
+        with on_disk(self.path):
+            registered = register(self._versions, request, self.config.of(model), self._progress)
         for note in registered.notes:
             self._notify(note)
         return registered
@@ -179,10 +181,10 @@ class ModelRegistry:
             self._versions.record(version)  # it exists, and is what it says
         seen = live.pointer.current
         if from_ is not None:
-            seen = self._references.resolve(from_, live.model).number
+            believed = self._references.resolve(from_, live.model)
+            seen = self._versions.record(believed).manifest.version.number
         self._git.forget_config()
-        decide = _decision(action, version.number if version else None)
-        plan = Plan(action, live.model, decide, seen, reason)
+        plan = Plan(action, live.model, version.number if version else None, seen, reason)
         with on_disk(self._git.layout.common_dir):
             change = carry_out(self._versions, plan)
         for note in change.notes:
@@ -237,18 +239,15 @@ class ModelRegistry:
 
         A tag that cannot be read is told to ``notify`` and left out.
         """
+        self.need_known()
         tip = self._versions.tip()
         known: dict[str, Pointer] = {}
         found = []
-        for tag in self._versions.tags(self.model):
-            try:
-                manifest = self._versions.manifest_of(tag)
-            except IntegrityError as error:
-                self._notify(error.message)
+        for tag, manifest in self._versions.manifests(self.model):
+            if isinstance(manifest, RegistryError):
+                self._notify(manifest.message)
                 continue
             model = tag.version.model
-            if manifest is None:
-                continue
             if model not in known:
                 known[model] = self._pointer(tip, model)
             found.append((manifest, known[model].status_of(tag.version.number)))
@@ -275,6 +274,8 @@ class ModelRegistry:
         """Describe every model, the registry branch, and what needs attention."""
         from mlv.overview import overview
 
+        self.need_known()
+
         return overview(self._versions, self.model)
 
     # Files --------------------------------------------------------------------------------
@@ -300,9 +301,11 @@ class ModelRegistry:
 
         A file there that is something else is never overwritten.
         """
-        from mlv.store import files
+        from mlv.store import handout
 
-        return files.copy_out(self.artifacts(ref), Path(target).absolute())
+        out = Path(target).absolute()
+        with on_disk(out):
+            return handout.copy_out(self.artifacts(ref), out)
 
     def load(self, ref: str = "@production") -> dict[str, Any]:
         """Load a version, that in production unless one is named; every byte is verified first.
@@ -320,16 +323,15 @@ class ModelRegistry:
         `IntegrityError` names the artifact, the SHA-256 expected and the one found. ``fetch``
         brings bytes that are not here from the DVC remote first.
         """
-        from mlv.promotion import version_folder
-        from mlv.store import files
+        from mlv.store import files, versionfolder
 
         record = self.record(ref)
-        version_folder(self._versions, record)
+        versionfolder.read(self._versions, record)
         return files.verify(self._git.layout, record, self._progress, fetch=fetch)
 
     def _refuse_withdrawn(self, version: Version) -> None:
         status = self._pointer(self._versions.tip(), version.model).status_of(version.number)
-        if status in (pointers.YANKED, pointers.PURGED):
+        if pointers.is_withdrawn(status):
             raise StatusError(
                 f"{version.tag} is {status}: it is not handed out", hint="mlv list shows the others"
             )
@@ -362,21 +364,6 @@ class ModelRegistry:
         return self._git.config(f"remote.{self.config.remote}.url") is not None
 
 
-def _decision(action: str, number: int | None) -> Callable[[Pointer], tuple[Pointer, int]]:
-    def decide(pointer: Pointer) -> tuple[Pointer, int]:
-        if action == "stage":
-            assert number is not None
-            return pointers.stage(pointer, number), number
-        if action == "promote":
-            assert number is not None
-            return pointers.promote(pointer, number), number
-        after = pointers.rollback(pointer, number)
-        assert after.current is not None
-        return after, after.current
-
-    return decide
-
-
 def _read_config(git: Git) -> configs.Config:
     """Read mlv.yaml from the work tree, or where it is not there (sparse, bare) from HEAD."""
     path = git.layout.folder / configs.FILE
@@ -396,7 +383,7 @@ def _absolute(path: Path) -> Path:
     """Resolve all but the last part, which may be a symlink that DVC made."""
     if "\0" in str(path):
         raise InvalidInput(f"{str(path)!r} is no path", hint="check the path")
-    return path.parent.resolve() / path.name if path.name else path.resolve()
+    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
 
 
 def _log(note: str) -> None:

@@ -484,11 +484,9 @@ def test_a_dvc_that_cannot_be_imported_is_named(
 
 def test_reftable_refs_are_refused(repo: Path, tmp_path: Path, git: Program) -> None:
     git(repo, "config", "extensions.refStorage", "reftable")  # which git 2.39 does not look at
-    registry = ModelRegistry(repo)
     before = state(repo, git)
     for act in (
-        lambda: registry.register(tmp_path / "model.pkl", None),
-        lambda: registry.promote("v2"),
+        lambda: ModelRegistry(repo),
         lambda: ModelRegistry.init(repo),
     ):
         error = refused(ConfigError, "uses reftable refs, which DVC cannot read", act)

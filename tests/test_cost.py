@@ -103,17 +103,19 @@ PROMOTION = [
     "cat-file",
     "config",
     "ls-files",
-    "status",
+    "ls-files",
+    "hash-object",
     "hash-object",
     "mktree",
     "commit-tree",
     "update-index",
     "checkout-index",
     "update-ref",
+    "add",
 ]
 
 
-def test_promoting_takes_ten_gits_where_the_branch_is_checked_out(
+def test_promoting_takes_twelve_gits_where_the_branch_is_checked_out(
     cost: Callable[..., tuple[list[str], set[str]]], two: Path
 ) -> None:
     used, modules = cost(two, "promote", "model-v2")

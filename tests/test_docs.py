@@ -434,7 +434,7 @@ def test_every_block_says_what_it_is(path: Path) -> None:
         if block.language == "json":
             json.loads(block.text)
         elif block.language == "yaml":
-            configs.parse(block.text)
+            configs.parse(block.text.encode())
         elif block.language == "text":
             assert not re.search(r"^\$ ", block.text, re.MULTILINE), f"{path.name}:{block.line}"
 
@@ -632,7 +632,7 @@ def test_every_key_of_the_configuration_is_documented() -> None:
 
     def known(document: str) -> set[str]:
         with pytest.raises(ConfigError) as caught:
-            configs.parse(document)
+            configs.parse(document.encode())
         return set(caught.value.message.rpartition("known are ")[2].split(", "))
 
     assert set(first_cells(section(text, "Keys of the file"))) == known("nonsense: 1")
@@ -646,7 +646,7 @@ def test_the_template_of_the_configuration_states_real_keys() -> None:
     text = configs.TEMPLATE.format(branch="main")
     lines = [line for line in text.splitlines() if not re.match(r"# [A-Z]", line)]
     uncommented = "\n".join(line.removeprefix("# ") for line in lines)
-    assert set(configs.parse(uncommented).models) == {"fraud"}
+    assert set(configs.parse(uncommented.encode()).models) == {"fraud"}
 
 
 def test_every_status_and_exit_code_is_in_the_readme() -> None:

@@ -280,7 +280,9 @@ def test_files_of_a_directory_that_dvcignore_hides_are_left_out_and_told(
     registry = ModelRegistry(repo, notify=notes.append)
     write(tmp_path, {"bert/weights.bin": b"w", "bert/train.log": b"l", "bert/a/b.log": b"l"})
     registry.register(tmp_path / "bert", None)
-    assert notes == ["2 file(s) of bert left out: .dvcignore hides them"]
+    [note] = notes
+    assert note.startswith("2 file(s) of bert")
+    assert ".dvcignore" in note
     assert registry.get_manifest("v1")["artifacts"]["model"]["nfiles"] == 1
     clone = publish(repo, git, dvc)
     git(clone, "checkout", "--quiet", "model-v1")

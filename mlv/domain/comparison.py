@@ -12,7 +12,7 @@ DELTA = "delta (b - a)"
 # Names that tell that less is better; anything else counts as "more is better".
 _LESS_IS_BETTER = (
     "loss", "error", "err", "mae", "mse", "rmse", "mape", "latency", "time", "seconds",
-    "ms", "std", "brier", "perplexity", "wer", "cer", "fpr", "fnr", "bytes", "size",
+    "ms", "std", "brier", "perplexity", "wer", "cer", "fpr", "fnr", "bytes", "size", "nll",
 )  # fmt: skip
 
 
@@ -30,4 +30,5 @@ def is_better(metric: str, change: float | None) -> bool | None:
     if not change:
         return None
     words = metric.lower().replace("-", "_").split("_")
-    return (change < 0) == any(word in _LESS_IS_BETTER for word in words)
+    less = any(word in _LESS_IS_BETTER for word in words) and words[0] != "neg"
+    return (change < 0) == less

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REGISTERED, STAGING, PRODUCTION = "registered", "staging", "production"
 ARCHIVED, YANKED, PURGED = "archived", "yanked", "purged"
+STAGE, PROMOTE, ROLLBACK = "stage", "promote", "rollback"
 STATUSES = (REGISTERED, STAGING, PRODUCTION, ARCHIVED, YANKED, PURGED)
 
 
@@ -108,6 +109,16 @@ def rollback(pointer: Pointer, to: int | None = None) -> Pointer:
     return _live(pointer, target, previous=None)
 
 
+def decide(pointer: Pointer, action: str, number: int | None) -> tuple[Pointer, int]:
+    """Take a step by its name; give the next pointer and the version that it is about."""
+    if action == ROLLBACK:
+        after = rollback(pointer, number)
+        return after, after.current or 0
+    if number is None:
+        raise StatusError(f"{action} needs a version", hint="name one: v3")
+    return (stage if action == STAGE else promote)(pointer, number), number
+
+
 def _live(pointer: Pointer, number: int, *, previous: int | None) -> Pointer:
     status = dict(pointer.status)
     if pointer.current is not None:
@@ -117,7 +128,7 @@ def _live(pointer: Pointer, number: int, *, previous: int | None) -> Pointer:
 
 
 def _refuse_withdrawn(pointer: Pointer, number: int, status: str) -> None:
-    if status in (YANKED, PURGED):
+    if is_withdrawn(status):
         raise StatusError(
             f"{_tag(pointer, number)} is {status}",
             hint="a yanked or purged version does not go live: choose another, mlv list shows them",
@@ -171,6 +182,11 @@ def parse(data: bytes, model: str) -> Pointer:
     )
     _check(pointer)
     return pointer
+
+
+def is_withdrawn(status: str) -> bool:
+    """Whether a version of this status is neither promoted nor handed out."""
+    return status in (YANKED, PURGED)
 
 
 def _read(model: str, document: dict[str, object], key: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,15 +120,15 @@ def _model(name: str, document: object, defaults: ModelConfig) -> ModelConfig:
     artifacts = _mapping(facts.get("artifacts"), (*at, "artifacts"))
     for role, path in artifacts.items():
         _check(check_role, role, (*at, "artifacts", str(role)))
-        _text(path, (*at, "artifacts", str(role)))
+        _path(path, (*at, "artifacts", str(role)))
     preprocessor = facts.get("preprocessor", "")
     if preprocessor is not None:
-        _text(preprocessor, (*at, "preprocessor"))
+        _path(preprocessor, (*at, "preprocessor"))
     config = ModelConfig(
-        model=_text(facts.get("model", ""), (*at, "model")),
+        model=_path(facts.get("model", ""), (*at, "model")),
         preprocessor=preprocessor,
         artifacts=artifacts,
-        metrics=_text(facts.get("metrics", ""), (*at, "metrics")),
+        metrics=_path(facts.get("metrics", ""), (*at, "metrics")),
         metadata=_mapping(facts.get("metadata"), (*at, "metadata")),
         require_metadata=defaults.require_metadata,
         require_clean=defaults.require_clean,
@@ -157,6 +158,14 @@ def _text(value: object, at: tuple[str, ...]) -> str:
     if not isinstance(value, str):
         raise _Wrong(at, f"must be text, not {value!r}")
     return value
+
+
+def _path(value: object, at: tuple[str, ...]) -> str:
+    """Check a path inside the repository: mlv.yaml may come from anybody."""
+    text = _text(value, at)
+    if Path(text).is_absolute() or ".." in Path(text).parts:
+        raise _Wrong(at, f"must be a path inside the repository, not {text!r}")
+    return text
 
 
 def _only(facts: dict[str, Any], known: tuple[str, ...], at: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,16 @@ from mlv.errors import InvalidInput, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Errors of the file system itself, and what to do about each.
+DISK_ERRORS = {
+    errno.ENOSPC: "free some space, then run the command again",
+    errno.EDQUOT: "free some space, then run the command again",
+    errno.EACCES: "this user may not: see its permissions, then try again",
+    errno.EPERM: "this user may not: see its permissions, then try again",
+    errno.EROFS: "it is read-only here: use a copy that can be written",
+}
 
 
 @contextlib.contextmanager
@@ -28,7 +39,7 @@ def storage_error(error: OSError, path: Path | None = None) -> StorageError:
     where = error.filename or path or ""
     return StorageError(
         f"{where}: {error.strerror or error}".lstrip(": "),
-        hint="nothing was registered or changed; free space or permissions, then try again",
+        hint=DISK_ERRORS.get(error.errno or 0, "look at that path, then try again"),
     )
 
 
@@ -48,7 +59,8 @@ def remove_tree(folder: Path) -> None:
     if os.name == "nt":
         for path in folder.rglob("*"):
             with contextlib.suppress(OSError):
-                path.chmod(0o666)
+                if path.stat().st_nlink == 1:  # else DVC's cache has it, and trusts its mode
+                    path.chmod(0o666)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,6 +7,8 @@ is. Nothing here takes DVC's repository lock.
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import functools
 import logging
 import os
 import shutil
@@ -23,7 +25,15 @@ from mlv.errors import (
     ProgramError,
     RegistryError,
 )
-from mlv.store.disk import on_disk, real_file, remove_tree, storage_error, sync_folder, walk_files
+from mlv.store.disk import (
+    DISK_ERRORS,
+    on_disk,
+    real_file,
+    remove_tree,
+    storage_error,
+    sync_folder,
+    walk_files,
+)
 from mlv.store.dvcfiles import Member, is_portable, named_md5, read_listing
 from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
 
@@ -59,6 +69,11 @@ class Survey(NamedTuple):
     files: list[tuple[str, Path]]
     size: int
     hidden: int = 0
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is one file, and no directory."""
+        return not self.files[0][0]
 
 
 def is_set_up(layout: Layout) -> bool:
@@ -164,13 +179,18 @@ class Dvc:
         with self._scratch() as scratch, on_disk(self._cache):
             for inside, path in survey.files:
                 digest = self._put(path, scratch, progress)
-                if not inside:
-                    return Stored(*digest)
                 members.append(Member(inside, digest.md5))
                 sums.append((inside, digest.sha256))
                 size += digest.size
-            md5 = self._put_listing(members, scratch)
-        return Stored(md5, listing_sha256(sums), size, len(members))
+            if survey.is_file:
+                stored = Stored(members[0].md5, sums[0][1], size)
+            else:
+                md5 = self._put_listing(members, scratch)
+                stored = Stored(md5, listing_sha256(sums), size, len(members))
+            for folder in {self._path(self._cache, m.md5).parent for m in members}:
+                sync_folder(folder)
+            sync_folder(self._path(self._cache, stored.md5).parent)
+        return stored
 
     def _put(self, source: Path, scratch: Path, progress: Progress) -> Digest:
         copy = scratch / uuid.uuid4().hex
@@ -204,7 +224,6 @@ class Dvc:
         except PermissionError:  # a shared cache, and the object is somebody else's
             if not target.is_file() or sha256_of(target) != digest.sha256:
                 raise
-        sync_folder(target.parent)
         if self._sibling:
             _link_or_copy(target, self._path(self._sibling, digest.md5))
 
@@ -260,10 +279,12 @@ class Dvc:
                 self._transfer(absent, name, progress)
         absent = self.missing(md5s, name)
         if absent:
+            remote = self.remote_name()
             raise NotFound(
-                f"{len(absent)} file(s) of {name} are neither in the DVC cache nor on the DVC "
-                f"remote {self.remote_name()!r}",
-                hint="whoever registered it has them: dvc push --all-tags there",
+                f"{len(absent)} file(s) of {name} are not in the DVC cache, and the DVC remote "
+                f"{remote!r} ({self._repo.config['remote'][remote].get('url')}) did not give them",
+                hint="it cannot be reached (dvc status --cloud tells), or they were never pushed: "
+                "dvc push --all-tags where the version was registered",
             )
 
     def _transfer(self, md5s: list[str], name: str, progress: Progress) -> None:
@@ -429,27 +450,42 @@ def _callback(progress: Progress) -> Callback:
     return OfAll()
 
 
+_IS_ASKED = contextvars.ContextVar("_IS_ASKED", default=False)
+
+
+def _speaks(_: logging.LogRecord) -> bool:
+    return not _IS_ASKED.get()
+
+
+@functools.cache
+def _mute() -> None:
+    """Keep DVC from logging where we ask it, in this thread alone."""
+    import dvc  # noqa: F401 - importing it sets its loggers up
+
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        for handler in logging.getLogger(name).handlers or [logging.NullHandler()]:
+            handler.addFilter(_speaks)
+            logging.getLogger(name).addHandler(handler)
+
+
 @contextlib.contextmanager
 def _asking(what: str) -> Iterator[None]:
     """Ask DVC for something: quietly, and with whatever it raises told in one line.
 
     Its remotes' libraries raise all kinds of exceptions, so every kind is caught.
     """
-    import dvc  # noqa: F401 - importing it sets its loggers up, and must not do so later
-
-    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+    _mute()
+    token = _IS_ASKED.set(True)
     try:
         yield
     except RegistryError:
         raise
-    except OSError as error:
-        raise storage_error(error) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise storage_error(error) from error
         said = str(error).strip().splitlines() or [type(error).__name__]
-        raise ProgramError(f"DVC could not {what}: {said[0]}", hint=" ".join(said[1:3])) from error
+        raise ProgramError(
+            f"DVC could not {what}: {said[0]}", hint=" ".join(said[1:3]) or "try it with dvc itself"
+        ) from error
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        _IS_ASKED.reset(token)

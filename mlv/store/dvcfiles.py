@@ -79,7 +79,8 @@ def is_portable(path: str) -> bool:
     A colon names a drive or a stream on Windows, where such a file could not be anyway.
     """
     is_foreign = "\\" in path or (os.name == "nt" and ":" in path)
-    return not is_foreign and not any(ord(char) < ord(" ") for char in path)
+    has_odd = any(char < " " or "\ud800" <= char <= "\udfff" for char in path)
+    return not is_foreign and not has_odd
 
 
 def _is_md5(text: object) -> bool:

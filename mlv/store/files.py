@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlv.errors import InvalidInput, NotFound, RegistryError, StorageError
+from mlv.errors import NotFound, RegistryError
 from mlv.store import handout, modelclass
+from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,28 +26,8 @@ def hand_out(layout: Layout, record: Record, progress: ProgressBar) -> dict[str,
     """Give a version's files by role, and its manifest, verified."""
     size = sum(artifact.size for artifact in record.manifest.artifacts.values())
     tag = record.manifest.version.tag
-    try:
-        with progress(f"verifying {tag}", size) as advance:
-            return handout.hand_out(layout.common_dir, record, lambda: _open(layout), advance)
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or layout.common_dir}: {error.strerror or error}",
-            hint=f"{tag} could not be laid out under {layout.common_dir / 'mlv'}",
-        ) from error
-
-
-def copy_out(files: Mapping[str, Path], target: Path) -> dict[str, Path]:
-    """Copy handed-out files into a folder of the user's; nothing else there is overwritten."""
-    try:
-        return handout.copy_out(files, target)
-    except FileExistsError as error:
-        raise InvalidInput(
-            f"{error} exists, and is something else", hint="move it, or choose another --out"
-        ) from None
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or target}: {error.strerror or error}", hint="nothing was overwritten"
-        ) from error
+    with progress(f"verifying {tag}", size) as advance, on_disk(layout.common_dir / "mlv"):
+        return handout.hand_out(layout.common_dir, record, lambda: _open(layout), advance)
 
 
 def _open(layout: Layout) -> Dvc:

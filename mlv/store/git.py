@@ -70,6 +70,16 @@ def _layout(top: Path | None, git_dir: Path) -> Layout:
     return Layout(top, git_dir, Path(os.path.normpath(git_dir / common)))
 
 
+def _parse_config(listing: bytes) -> dict[str, str]:
+    """Read ``git config --list -z``: a name without a value means true."""
+    config = {}
+    for item in listing.decode(errors="replace").split("\0"):
+        name, newline, value = item.partition("\n")
+        section, dot, last = name.rpartition(".")
+        config[section + dot + last.lower()] = value if newline else "true"
+    return config
+
+
 class RefUpdate(NamedTuple):
     """Move ``ref`` from ``old`` (`NO_OBJECT`: it must not exist) to ``new``."""
 
@@ -110,12 +120,7 @@ class Git:
     def config(self, key: str) -> str | None:
         """Look a setting up in the user's own configuration (``commit.gpgsign``)."""
         if self._config is None:
-            self._config = {}
-            for item in self.run("config", "--list", "-z").decode(errors="replace").split("\0"):
-                name, newline, value = item.partition("\n")
-                section, dot, last = name.rpartition(".")
-                # A name without a value means true.
-                self._config[section + dot + last.lower()] = value if newline else "true"
+            self._config = _parse_config(self.run("config", "--list", "-z"))
         return self._config.get(key)
 
     def is_on(self, key: str) -> bool:

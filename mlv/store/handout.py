@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlv.errors import IntegrityError
+from mlv.errors import IntegrityError, InvalidInput
 from mlv.store.disk import remove_tree
 from mlv.store.hashing import listing_sha256, md5_of, sha256_of
 
@@ -227,7 +227,7 @@ def _put_in_place(aside: Path, folder: Path, record: Record) -> None:
 def copy_out(files: Mapping[str, Path], target: Path) -> dict[str, Path]:
     """Copy handed-out files into a folder of the user's, writable; what is there must be the same.
 
-    Raises `FileExistsError` with the path that holds something else.
+    Raises `InvalidInput` with the path that holds something else.
     """
     placed = {role: target / path.name for role, path in files.items()}
     missing = []
@@ -236,7 +236,9 @@ def copy_out(files: Mapping[str, Path], target: Path) -> dict[str, Path]:
         if not there.exists():
             missing.append(role)
         elif not _is_same(path, there):
-            raise FileExistsError(str(there))
+            raise InvalidInput(
+                f"{there} exists, and is something else", hint="move it, or choose another --out"
+            )
     target.mkdir(parents=True, exist_ok=True)
     for role in missing:
         _copy(files[role], placed[role])

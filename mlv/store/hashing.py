@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import InvalidInput
@@ -39,8 +41,10 @@ def copy_hashed(source: Path, target: Path, progress: Progress) -> Digest:
     with source.open("rb", buffering=0) as reader, target.open("xb+", buffering=0) as writer:
         before = os.fstat(reader.fileno())
         size = before.st_size
-        copy = _SmallCopy if size <= _SMALL else _LargeCopy
-        digest = copy(target).run(reader.fileno(), writer.fileno(), progress)
+        if size <= _SMALL:
+            digest = _copy_small(reader.fileno(), writer.fileno(), progress)
+        else:
+            digest = _LargeCopy(target).run(reader.fileno(), writer.fileno(), progress)
         after = os.fstat(reader.fileno())
     changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
     if changed or digest.size != size:
@@ -51,20 +55,16 @@ def copy_hashed(source: Path, target: Path, progress: Progress) -> Digest:
     return digest
 
 
-class _SmallCopy:
-    def __init__(self, target: Path) -> None:
-        self._target = target
-
-    def run(self, source: int, target: int, progress: Progress) -> Digest:
-        md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-        while data := os.read(source, _BUFFER):
-            _write_all(target, data)
-            md5.update(data)
-            sha256.update(data)
-            size += len(data)
-            progress(len(data))
-        os.fsync(target)
-        return Digest(md5.hexdigest(), sha256.hexdigest(), size)
+def _copy_small(source: int, target: int, progress: Progress) -> Digest:
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    while data := os.read(source, _BUFFER):
+        _write_all(target, data)
+        md5.update(data)
+        sha256.update(data)
+        size += len(data)
+        progress(len(data))
+    os.fsync(target)
+    return Digest(md5.hexdigest(), sha256.hexdigest(), size)
 
 
 class _LargeCopy:
@@ -75,41 +75,26 @@ class _LargeCopy:
         self._more = threading.Condition()
         self._copied = 0
         self._is_whole = False
-        self._failure: BaseException | None = None
 
     def run(self, source: int, target: int, progress: Progress) -> Digest:
         md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        followers = [
-            threading.Thread(target=self._follow, args=(digest.update,)) for digest in (md5, sha256)
-        ]
-        for thread in followers:
-            thread.start()
-        try:
-            self._copy(source, target, progress)
+        with ThreadPoolExecutor(2) as pool:
+            following = [pool.submit(self._follow, digest.update) for digest in (md5, sha256)]
+            try:
+                for count in _copy_chunks(source, target):
+                    self._advance(count)
+                    progress(count)
+            finally:
+                self._advance(0, is_whole=True)
             os.fsync(target)
-        except BaseException as error:
-            self._failure = error
-            raise
-        finally:
-            with self._more:
-                self._is_whole = True
-                self._more.notify_all()
-            for thread in followers:
-                thread.join()
-        if self._failure:
-            raise self._failure
+            for each in following:
+                each.result()
         return Digest(md5.hexdigest(), sha256.hexdigest(), self._copied)
 
-    def _copy(self, source: int, target: int, progress: Progress) -> None:
-        for count in _copy_chunks(source, target):
-            with self._more:
-                self._copied += count
-                self._more.notify_all()
-            progress(count)
-            if self._failure:
-                return
+    def _advance(self, count: int, *, is_whole: bool = False) -> None:
         with self._more:
-            self._is_whole = True
+            self._copied += count
+            self._is_whole = is_whole
             self._more.notify_all()
 
     def _wait_past(self, read: int) -> int:
@@ -118,20 +103,15 @@ class _LargeCopy:
             return self._copied
 
     def _follow(self, update: Callable[[memoryview], None]) -> None:
-        view = memoryview(bytearray(_BUFFER))
-        read = 0
-        try:
-            with self._target.open("rb", buffering=0) as file:
-                while True:
-                    copied = self._wait_past(read)
-                    if copied == read or self._failure:
-                        return
-                    while read < copied:
-                        count = file.readinto(view[: min(_BUFFER, copied - read)])
-                        update(view[:count])
-                        read += count
-        except OSError as error:
-            self._failure = error
+        view, read = memoryview(bytearray(_BUFFER)), 0
+        with self._target.open("rb", buffering=0) as file:
+            while (copied := self._wait_past(read)) > read:
+                while read < copied:
+                    count = file.readinto(view[: min(_BUFFER, copied - read)])
+                    if not count:
+                        raise OSError(errno.EIO, "the copy got shorter", str(self._target))
+                    update(view[:count])
+                    read += count
 
 
 def _copy_chunks(source: int, target: int) -> Iterable[int]:

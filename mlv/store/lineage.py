@@ -11,13 +11,14 @@ from urllib.parse import urlsplit, urlunsplit
 if TYPE_CHECKING:
     from mlv.store.git import Git
 
+_DASHES = re.compile(r"[-_.]+")
 _SCP_STYLE = re.compile(r"(?:(?P<user>[^@/:]+)(?::[^@/]*)?@)?(?P<rest>[^/:]+:(?!//).*)")
 
 
 def capture(git: Git, commit: str, dirty: list[str], remote: str) -> dict[str, Any]:
     """Describe the commit, branch and environment that a version is registered from."""
     url = git.config(f"remote.{remote}.url")
-    head = (git.layout.git_dir / "HEAD").read_text(encoding="utf-8").strip()
+    head = (git.layout.git_dir / "HEAD").read_bytes().decode(errors="replace").strip()
     return {
         "commit": commit,
         "branch": head.removeprefix("ref: refs/heads/") if head.startswith("ref: ") else None,
@@ -48,9 +49,10 @@ def without_credentials(url: str) -> str | None:
 
 def packages() -> bytes:
     """Give the installed Python packages as a pinned ``requirements.txt``."""
-    pins = {}
+    pins: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         if name:
-            pins[name.lower().replace("_", "-")] = f"{name}=={distribution.version}\n"
+            # Of two on the path, Python imports the first.
+            pins.setdefault(_DASHES.sub("-", name).lower(), f"{name}=={distribution.version}\n")
     return "".join(pins[name] for name in sorted(pins)).encode()

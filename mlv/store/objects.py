@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
@@ -50,15 +49,25 @@ class ObjectReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._process: process.Running | None = None
-        self._owner = 0
+        self._held: list[process.Running] = []
+        _READERS.add(self)
+        weakref.finalize(self, _end, self._held)
+
+    def forget(self) -> None:
+        """Begin anew, as a forked child must: lock and pipes are its parent's."""
+        self._lock = threading.Lock()
+        self._held.clear()
 
     def read(self, name: str) -> Object | None:
         """Read what ``name`` means (``refs/heads/main:registry``); None if there is no such."""
         with self._lock:
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 return self._ask(name)
-            self._process = None  # it died: one more try, with a new one
+            except (OSError, ValueError):
+                _end(self._held)  # it died: one more try, with a new one
+            except BaseException:
+                _end(self._held)  # an answer nobody read would be taken for the next one's
+                raise
             try:
                 return self._ask(name)
             except (OSError, ValueError) as error:
@@ -82,15 +91,16 @@ class ObjectReader:
         words = header.split()
         if header.endswith((b" missing\n", b" ambiguous\n")) or len(words) != len(Object._fields):
             return None
-        data = stdout.read(int(words[2]) + 1)
+        size = int(words[2])
+        data = stdout.read(size + 1)
+        if len(data) != size + 1:
+            raise BrokenPipeError
         return Object(words[0].decode(), words[1].decode(), data[:-1])
 
     def _running(self) -> process.Running:
-        if self._process is None or self._owner != os.getpid():
-            self._process = process.start(["git", "cat-file", "--batch"], cwd=self._folder)
-            self._owner = os.getpid()
-            weakref.finalize(self, _stop_own, self._process, self._owner)
-        return self._process
+        if not self._held:
+            self._held.append(process.start(["git", "cat-file", "--batch"], cwd=self._folder))
+        return self._held[0]
 
     def _why(self, name: str) -> ProgramError:
         result = process.run(["git", "rev-parse", "--git-dir"], cwd=self._folder)
@@ -102,9 +112,21 @@ class ObjectReader:
         )
 
 
-def _stop_own(running: process.Running, owner: int) -> None:
-    if owner == os.getpid():
+def _end(held: list[process.Running]) -> None:
+    while held:
+        running = held.pop()
+        running.kill()  # a forked child may hold its input open: closing it is not enough
         process.stop(running)
+
+
+def _forget_all() -> None:
+    for reader in _READERS:
+        reader.forget()
+
+
+_READERS: weakref.WeakSet[ObjectReader] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def parse_tree(data: bytes) -> list[Entry]:

@@ -37,6 +37,8 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the user's environment without a hook's repository, speaking plain English."""
     env = {k: v for k, v in os.environ.items() if k not in _REPOSITORY_VARIABLES}
     env.update(LC_ALL="C.UTF-8", LANGUAGE="C", GIT_OPTIONAL_LOCKS="0")
+    # Windows would look for git.exe in the repository first, which may be anybody's.
+    env["NoDefaultCurrentDirectoryInExePath"] = "1"
     env.update(changes or {})
     return env
 
@@ -53,8 +55,8 @@ def run(
         done = subprocess.run(
             argv, cwd=cwd, input=stdin, env=environment(env), capture_output=True, check=False
         )
-    except FileNotFoundError as error:
-        raise _not_found(argv[0], cwd) from error
+    except OSError as error:
+        raise _not_started(argv[0], cwd, error) from error
     return Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
 
@@ -69,8 +71,8 @@ def start(argv: Sequence[str], *, cwd: Path) -> Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-    except FileNotFoundError as error:
-        raise _not_found(argv[0], cwd) from error
+    except OSError as error:
+        raise _not_started(argv[0], cwd, error) from error
 
 
 def stop(process: Running) -> None:
@@ -87,9 +89,11 @@ def _streams(process: Running) -> list[IO[bytes]]:
     return [stream for stream in (process.stdin, process.stdout) if stream]
 
 
-def _not_found(program: str, cwd: Path) -> ProgramError:
+def _not_started(program: str, cwd: Path, error: OSError) -> ProgramError:
     if not cwd.is_dir():
-        return ProgramError(f"the folder {cwd} is gone")
+        return ProgramError(f"the folder {cwd} is gone", hint="change to one that is there")
+    if not isinstance(error, FileNotFoundError):
+        return ProgramError(f"{program} cannot be started: {error.strerror}", hint="try it by hand")
     return ProgramError(
         f"{program} is not installed, or not on PATH",
         hint=f"install {program} and try again",

@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, check_model
-from mlv.errors import ConfigError, IntegrityError, InvalidInput, NotFound, WorkspaceError
+from mlv.errors import (
+    ConfigError,
+    IntegrityError,
+    InvalidInput,
+    NotFound,
+    RegistryError,
+    WorkspaceError,
+)
 from mlv.store.objects import COMMIT, FOLDER_MODE, TAG
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mlv.domain.manifest import Manifest
     from mlv.domain.pointer import Pointer
     from mlv.store.config import Config
@@ -221,6 +230,17 @@ class Versions:
         data = _manifest_in(tag.message) or self._manifest_below(tag)
         return manifest.parse(data, tag.version) if data else None
 
+    def manifests(self, model: str | None = None) -> Iterator[tuple[Tag, Manifest | RegistryError]]:
+        """Read every version, in numeric order; one that cannot be read comes as its error."""
+        for tag in self.tags(model):
+            try:
+                manifest = self.manifest_of(tag)
+            except RegistryError as error:
+                yield tag, error
+            else:
+                if manifest:
+                    yield tag, manifest
+
     def record(self, version: Version) -> Record:
         """Read one version whole; its tag, name and manifest must agree."""
         from mlv.domain import manifest
@@ -253,7 +273,7 @@ class Versions:
                     f"the tag {version.tag} is really the tag {facts.get('tag')!r}, renamed",
                     hint="it was not registered under this number: fetch the tag anew",
                 )
-            return Tag(version, found.oid, facts["object"], message)
+            return Tag(version, found.oid, facts.get("object", ""), message)
         return None
 
     def _manifest_below(self, tag: Tag) -> bytes | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Git = Callable[..., str]
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
+    Refused = Callable[..., AbstractContextManager[pytest.ExceptionInfo[RegistryError]]]
 
 MODEL = "registry/model"
 VERBS = ("register", "stage", "promote", "rollback")
@@ -214,7 +215,7 @@ def untouched(work: Callable[[Path], Work]) -> Callable[..., AbstractContextMana
 
 
 @pytest.fixture
-def refused(git: Git, work: Callable[[Path], Work]) -> Callable[..., AbstractContextManager[None]]:
+def refused(git: Git, work: Callable[[Path], Work]) -> Refused:
     """``with refused(top, Error, "words"):`` an error with a hint, and nothing has changed.
 
     Nothing: no ref, no byte of the index, no file; nothing of mlv's is left behind.
@@ -229,13 +230,15 @@ def refused(git: Git, work: Callable[[Path], Work]) -> Callable[..., AbstractCon
         return index, refs, journals, files_in(top, *DVC_OWN), work(top)
 
     @contextlib.contextmanager
-    def watch(top: Path, kind: type[RegistryError], words: str, *others: Path) -> Iterator[None]:
+    def watch(
+        top: Path, kind: type[RegistryError], words: str, *others: Path
+    ) -> Iterator[pytest.ExceptionInfo[RegistryError]]:
         tops = (top, *others)
         for each in tops:
             git(each, "status")  # may bring the index up to date
         before = [everything(each) for each in tops]
         with pytest.raises(kind, match=words) as caught:
-            yield
+            yield caught
         assert caught.value.hint
         assert [everything(each) for each in tops] == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlv import ModelRegistry
+from mlv import ModelRegistry, RegistryError
 from mlv.store import locks
 from mlv.store.git import Git as MlvGit
 
@@ -182,6 +183,19 @@ def test_the_lock_is_removed_by_hand(live: Path, deaths: Deaths, follows: Follow
             died.promote_again()
 
 
+def test_the_lock_is_removed_by_hand_where_the_branch_has_another_name(
+    live: Path, deaths: Deaths, git: Git, follows: Follows
+) -> None:
+    git(live, "branch", "--quiet", "--move", "main", "master")
+    git(live, "symbolic-ref", "refs/heads/main", "refs/heads/master")
+    for died in deaths(live, after=PREPARED):
+        with died:
+            (died.repo / ".git" / "index.lock").unlink(missing_ok=True)
+            died.read_by_mlv()
+            died.has_tidied_up()
+            follows(died.repo)
+
+
 def test_the_lock_is_removed_by_hand_and_the_user_commits(
     live: Path, deaths: Deaths, git: Git, follows: Follows
 ) -> None:
@@ -305,6 +319,30 @@ def test_an_interrupt_that_comes_when_the_branch_has_moved(
     if not commit(live):
         (live / "mine.py").unlink()
     assert died.live() == "v3"
+    assert died.read_by_mlv() == "v3"
+    died.has_tidied_up()
+    follows(live)
+
+
+def test_a_file_that_cannot_be_written_when_the_branch_has_moved(
+    live: Path, git: Git, follows: Follows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is published is told as that, and what is missing follows when it can."""
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if live / "registry" in target.parents and target.name == "manifest.json":
+            raise PermissionError(errno.EACCES, "Permission denied", str(target))
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(RegistryError, match=r"manifest\.json") as refused:
+            ModelRegistry(live).promote("v3")
+    assert refused.value.hint
+    assert "nothing was" not in str(refused.value)
+    died = Died(live, git, "a refusal")
+    assert died.was_published
     assert died.read_by_mlv() == "v3"
     died.has_tidied_up()
     follows(live)

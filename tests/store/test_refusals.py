@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Git = Callable[..., str]
     Act = Callable[[Path], None]
-    Refused = Callable[..., AbstractContextManager[None]]
+    Refused = Callable[..., AbstractContextManager[pytest.ExceptionInfo[RegistryError]]]
     Writer = Callable[..., Path]
 
 MODEL = Path("registry/model")
@@ -226,6 +226,19 @@ def test_a_branch_that_bears_the_next_versions_name(
     git(live, "branch", "model-v4")
     with refused(live, InvalidInput, "a branch is called model-v4"):
         ModelRegistry(live).register(write_model(live.parent / "new.pkl", 4), None)
+
+
+def test_a_sparse_checkout_that_leaves_dvc_out(
+    live: Path, refused: Refused, git: Git, write_model: Writer
+) -> None:
+    """DVC is set up; it is only not here, and to set it up anew would lose what is configured."""
+    git(live, "sparse-checkout", "set", "--cone", "docs")
+    model = write_model(live.parent / "new.pkl", 4)
+    with refused(live, RegistryError, "DVC") as caught:
+        ModelRegistry(live).register(model, None)
+    assert "git sparse-checkout add .dvc" in caught.value.hint
+    with refused(live, RegistryError, "DVC"):
+        ModelRegistry.init(live)
 
 
 # Others at work -----------------------------------------------------------------------------

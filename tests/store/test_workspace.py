@@ -360,6 +360,30 @@ def test_a_checkout_that_became_sparse_since_the_registry_was_opened(live: Path,
     assert git(live, "status", "--porcelain") == ""
 
 
+def test_a_file_of_the_model_that_somebody_committed_as_a_program(
+    live: Path, move: Act, follows: Follows, git: Git
+) -> None:
+    """As a `chmod -R` does, or a file system where everything may be run."""
+    git(live, "update-index", "--chmod=+x", POINTER, "registry/model/model.pkl.dvc")
+    git(live, "commit", "--quiet", "--message", "Chmod")
+    git(live, "checkout", "--", "registry")
+    move(live)
+    follows(live)
+
+
+def test_a_folder_that_somebody_committed_among_the_models_files(
+    live: Path, move: Act, git: Git
+) -> None:
+    """Brought along or refused; but nothing is left staged that the next commit would add."""
+    (live / "registry" / "model" / "docs").mkdir()
+    (live / "registry" / "model" / "docs" / "card.md").write_text("A card\n")
+    git(live, "add", "--force", "registry/model/docs/card.md")
+    git(live, "commit", "--quiet", "--message", "Card")
+    with contextlib.suppress(RegistryError):
+        move(live)
+    assert git(live, "status", "--porcelain") == ""
+
+
 def test_a_split_index(
     live: Path, act: Act, untouched: Untouched, follows: Follows, git: Git
 ) -> None:
