@@ -94,6 +94,11 @@ def _branch(git: Git) -> str:
 def _write_files(git: Git, top: Path, branch: str, made: list[str]) -> list[str]:
     """Write what is missing; give the paths to commit."""
     if not dvc.is_set_up(git.layout):
+        if _is_in_head(git, ".dvc/config"):
+            raise ConfigError(
+                "DVC is set up in this repository, but .dvc is not in this work tree",
+                hint="git sparse-checkout add .dvc, or git restore .dvc",
+            )
         dvc.initialise(top)
         made.append("DVC")
     else:

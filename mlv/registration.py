@@ -71,11 +71,10 @@ def register(
         metadata = _metadata(request, source, config)
         _free_version(versions, request.model)
         surveys = _survey(dvc, request, top)
-        notes += [
-            f"{survey.hidden} file(s) of {request.sources[role].name} are hidden by .dvcignore"
-            for role, survey in surveys.items()
-            if survey.hidden
-        ]
+        for role, survey in surveys.items():
+            if survey.hidden:
+                name = request.sources[role].name
+                notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
         artifacts = _store(dvc, request, surveys, progress)
     facts = _lineage(versions, source, request, artifacts, top, notes)
     notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)

@@ -812,6 +812,28 @@ def test_once_warm_the_current_version_takes_no_new_process(
     assert three.current_version() == "v1"
 
 
+def test_a_version_that_was_withdrawn_is_kept_for_audit_alone(
+    repo: Path, three: ModelRegistry, git: Git
+) -> None:
+    three.promote("v1")
+    path = repo / "registry" / "model" / "pointer.json"
+    document = json.loads(path.read_text())
+    document["status"] = {"v3": "purged", "v2": "yanked", "v1": "production"}
+    path.write_text(json.dumps(document))
+    git(repo, "commit", "--quiet", "--all", "--message", "Withdraw")
+    assert statuses(three) == ["production", "yanked", "purged"]
+    before = refs(repo, git)
+    for ref, status in (("v2", "yanked"), ("v3", "purged")):
+        for ask in (three.promote, three.stage, three.load, three.artifacts):
+            with pytest.raises(StatusError, match=f"model-{ref} is {status}"):
+                ask(ref)
+        with pytest.raises(StatusError, match=f"model-{ref}: it is {status}"):
+            three.rollback(to=ref)
+        assert three.get_manifest(ref)["status"] == status
+    assert three.verify("v2") == {"model": "ok", "preprocessor": "ok"}
+    assert refs(repo, git) == before
+
+
 # Several models -----------------------------------------------------------------------------
 
 
@@ -1159,6 +1181,37 @@ def test_a_tag_rewritten_over_another_manifest_is_noticed(
     for ask in (three.get_manifest, three.promote, three.load):
         with pytest.raises(IntegrityError, match="bear different manifests"):
             ask("v3")
+
+
+# What is printed ----------------------------------------------------------------------------
+
+
+def test_the_library_prints_nothing(
+    tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    notes: list[str] = []
+    ModelRegistry.init(tmp_path / "new")
+    registry = ModelRegistry(tmp_path / "new", notify=notes.append)
+    registry.register(model, None)
+    registry.promote("v1")
+    registry.load()
+    registry.verify("v1")
+    registry.status()
+    assert capfd.readouterr() == ("", "")
+    [note] = notes
+    assert note.startswith("no DVC remote is set up")
+
+
+def test_what_the_user_should_know_is_logged_unless_somebody_listens(
+    repo: Path, model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = ModelRegistry(repo)
+    registry.register(model, None)
+    assert caplog.messages == []
+    registry.register(model, None)
+    assert [(each.name, each.levelname, each.message) for each in caplog.records] == [
+        ("mlv", "WARNING", "same model bytes as v1")
+    ]
 
 
 # What CI and other tools see ----------------------------------------------------------------

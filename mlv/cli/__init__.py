@@ -87,6 +87,9 @@ def main() -> NoReturn:
     """Run the command line; every error ends here, in a line or two and an exit code."""
     try:
         cli()
+    except SystemExit as end:
+        # click ends so when the reader of our output left (mlv list | head): nothing is wrong.
+        sys.exit(0 if end.code == 1 and _reader_left() else end.code)
     except RegistryError as error:
         _fail(error.message, error.hint, error.exit_code)
     except OSError as error:
@@ -101,6 +104,16 @@ def main() -> NoReturn:
             1,
         )
     sys.exit(0)
+
+
+def _reader_left() -> bool:
+    import select
+
+    if not hasattr(select, "poll") or sys.__stdout__ is None:
+        return False
+    poll = select.poll()
+    poll.register(sys.__stdout__.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _fail(message: str, hint: str, code: int) -> NoReturn:

@@ -98,7 +98,9 @@ def complete_ref(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     from mlv.errors import RegistryError
 
     try:
-        registry = ModelRegistry(ctx.params.get("folder") or ".", notify=_silent)
+        outer = ctx.parent.params.get("folder") if ctx.parent else None
+        folder = ctx.params.get("folder") or outer or "."
+        registry = ModelRegistry(folder, notify=_silent)
         models = registry.models()
         refs = [manifest.version.tag for manifest, _ in reversed(registry.versions())]
     except RegistryError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Errors of the file system itself, and what to do about each.
 DISK_ERRORS = {
     errno.ENOSPC: "free some space, then run the command again",
+    errno.EFBIG: "nothing was registered: files of that size are not allowed here (ulimit -f)",
     errno.EDQUOT: "free some space, then run the command again",
     errno.EACCES: "this user may not: see its permissions, then try again",
     errno.EPERM: "this user may not: see its permissions, then try again",
@@ -39,7 +40,9 @@ def storage_error(error: OSError, path: Path | None = None) -> StorageError:
     where = error.filename or path or ""
     return StorageError(
         f"{where}: {error.strerror or error}".lstrip(": "),
-        hint=DISK_ERRORS.get(error.errno or 0, "look at that path, then try again"),
+        hint=DISK_ERRORS.get(
+            error.errno or 0, "nothing was registered or overwritten: look at that path"
+        ),
     )
 
 

@@ -91,7 +91,8 @@ def open_dvc(layout: Layout) -> Dvc:
     if not is_set_up(layout):
         raise ConfigError(
             f"DVC is not set up in {layout.top}",
-            hint="mlv init does it; a .dvc below the top of the repository does not count",
+            hint="mlv init does it (a .dvc below the top of the repository does not count); "
+            "if a sparse checkout leaves it out: git sparse-checkout add .dvc",
         )
     return Dvc(layout)
 

@@ -18,7 +18,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from mlv.errors import ChangedMeanwhile, RegistryError, WorkspaceError
+from mlv.errors import ChangedMeanwhile, RegistryError, StorageError, WorkspaceError
 from mlv.store import workbytes
 from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
 from mlv.store.locks import exclusive
@@ -63,7 +63,13 @@ def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[st
         for ready in prepared:
             ready.give_back()
         raise
-    notes = [note for ready in prepared for note in ready.finish()]
+    try:
+        notes = [note for ready in prepared for note in ready.finish()]
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or git.layout.common_dir}: {error.strerror or error}",
+            hint=f"{move.branch} has moved: the next mlv command finishes the files, once it can",
+        ) from error
     (git.layout.common_dir / JOURNAL).unlink()
     return notes
 

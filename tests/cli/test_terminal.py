@@ -74,6 +74,13 @@ def test_an_empty_no_color_says_nothing(fraud: Path) -> None:
     assert "\x1b" in on_terminal(fraud, "list", NO_COLOR="")[1]
 
 
+def test_force_color_colours_a_pipe_unless_no_color_says_otherwise(fraud: Path, mlv: Mlv) -> None:
+    _, coloured = on_terminal(fraud, "list")
+    assert mlv(fraud, "list", env={"FORCE_COLOR": "1"}).stdout == coloured
+    both = {"FORCE_COLOR": "1", "NO_COLOR": "1"}
+    assert mlv(fraud, "list", env=both).stdout == COLOUR.sub("", coloured)
+
+
 @pytest.mark.parametrize("command", [*READING, "promote v3", "rollback", "promote v9", "--help"])
 def test_what_is_piped_is_plain(fraud: Path, mlv: Mlv, command: str) -> None:
     done = mlv(fraud, *command.split())

@@ -54,6 +54,8 @@ def test_the_other_way_round_every_difference_turns_its_sign(
         ("cv_roc_auc_std", 0.01, False),
         ("cv_roc_auc_mean", 0.01, True),
         ("lossless_ratio", 0.1, True),
+        ("neg_log_loss", 0.1, True),
+        ("nll", -0.1, True),
         ("f1", 0, None),
         ("f1", None, None),
     ],

@@ -249,6 +249,7 @@ RAW = {
     "conflict markers": b"<<<<<<< HEAD\n" + json.dumps(DOCUMENT).encode(),
     "a comment": b"// live\n" + json.dumps(DOCUMENT).encode(),
     "not UTF-8": b'{"model": "\xff"}',
+    "another encoding": json.dumps(DOCUMENT).encode("utf-16"),
     "a list": b"[]",
     "a text": b'"v2"',
     "null": b"null",

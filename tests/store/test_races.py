@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlv import ModelRegistry
+from mlv.store.git import Git as MlvGit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
     Git = Callable[..., str]
     Follows = Callable[[Path], None]
@@ -149,3 +153,42 @@ def test_the_users_commits_and_promotions_race(live: Path, git: Git, follows: Fo
     assert sorted(changes) == sorted(promotions)
     assert git(live, "status", "--porcelain") == ""
     follows(live)
+
+
+def test_a_file_staged_in_the_moment_before_the_index_is_locked_stays_staged(
+    live: Path, git: Git, follows: Follows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (live / "mine.py").write_text("mine\n")
+    take = os.link
+    was_there: list[str] = []
+
+    def stage_then_take(*args: Any, **how: Any) -> None:
+        if not was_there:
+            was_there.append(git(live, "add", "mine.py"))
+        take(*args, **how)
+
+    monkeypatch.setattr(os, "link", stage_then_take)
+    ModelRegistry(live).promote("v3")
+    assert was_there
+    assert git(live, "status", "--porcelain") == "A  mine.py"
+    assert pointer(live, git, "main")["current"] == "v3"
+    follows(live)
+
+
+def test_a_commit_in_the_moment_before_the_branch_moves_is_built_upon(
+    live: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(live, "switch", "--quiet", "--create", "feature")
+    move = MlvGit.update_refs
+    theirs: list[str] = []
+
+    def push_then_move(*args: Any) -> None:
+        if not theirs:
+            tree = git(live, "rev-parse", "main^{tree}")
+            theirs.append(git(live, "commit-tree", tree, "-p", "main", "-m", "Theirs"))
+            git(live, "update-ref", "refs/heads/main", theirs[0])
+        move(*args)
+
+    monkeypatch.setattr(MlvGit, "update_refs", push_then_move)
+    ModelRegistry(live).promote("v3")
+    assert git(live, "rev-parse", "main^") == theirs[0]
