@@ -20,6 +20,13 @@ _SECRETS = (
 )  # fmt: skip
 
 
+_DVC_FILES = {
+    ".dvc/config": "",
+    ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+    ".dvcignore": "",
+}
+
+
 class Initialised(NamedTuple):
     """What was missing and is there now, in the order it was made; empty: nothing was."""
 
@@ -103,6 +110,10 @@ def _write_files(git: Git, top: Path, branch: str, made: list[str]) -> list[str]
         made.append("DVC")
     else:
         _refuse_secrets(git, top)
+        for name, text in _DVC_FILES.items():  # an init that was killed may have left some out
+            if not (top / name).exists() and not _is_in_head(git, name):
+                (top / name).write_text(text, encoding="utf-8")
+                made.append(name)
     for name, content in ((configs.FILE, configs.TEMPLATE), (f"{FOLDER}/.gitignore", "")):
         path = top / name
         if not path.exists():

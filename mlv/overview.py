@@ -49,10 +49,13 @@ def _pointer(
         return pointers.empty(model)
     try:
         pointer = versions.pointer(tip, model)
-        _check_folder(versions, tip, pointer)
     except RegistryError as error:
         problems.append(error)
         return pointers.empty(model)
+    try:
+        _check_folder(versions, tip, pointer)
+    except RegistryError as error:
+        problems.append(error)
     return pointer
 
 
@@ -63,7 +66,7 @@ def _check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
     version = Version(pointer.model, pointer.current)
     expected = {e.name: e.oid for e in versionfolder.read(versions, versions.record(version))}
     folder = folder_of(pointer.model)
-    found = versions.git.objects.read_tree(f"{tip.commit}:{folder}") or []
+    found = versions.entries(tip.commit, folder) or []
     actual = {e.name: e.oid for e in found if e.name != "pointer.json"}
     odd = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))
     if odd:

@@ -10,7 +10,7 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
 from mlv.store import publishing, versionfolder, workbytes, workspace
-from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
+from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.versions import BEHIND, FOLDER, check_writable, folder_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def _attempt(versions: Versions, plan: Plan, tip: Tip, before: Pointer) -> Chang
     folder = folder_of(plan.model)
     live = Version(plan.model, after.current) if after.current is not None else None
     entries = versionfolder.read(versions, versions.record(live)) if live else []
-    old = versions.git.objects.read_tree(f"{tip.commit}:{folder}") or []
+    old = versions.entries(tip.commit, folder) or []
+    _refuse_foreign(versions, folder, old)
     before_files, after_files = (workspace.files_below(e, folder) for e in (old, entries))
     trees = _trees(versions, tip, folder, before_files, after_files)
     pointer = versions.git.write_blob(after.to_bytes())
@@ -107,7 +108,8 @@ def _check_still(versions: Versions, tip: Tip, plan: Plan, pointer: Pointer) -> 
 
 
 def _check_reason(reason: str | None) -> None:
-    if reason is not None and (not reason.strip() or _CONTROL.search(reason)):
+    is_text = reason is None or not any("\ud800" <= char <= "\udfff" for char in reason)
+    if reason is not None and (not is_text or not reason.strip() or _CONTROL.search(reason)):
         raise InvalidInput(
             "the reason is empty or holds control characters", hint="say why in plain text"
         )
@@ -117,11 +119,22 @@ def _check_branch(versions: Versions, tip: Tip) -> None:
     check_writable(versions, tip)
     versions.check_not_merged(tip)
     branch = versions.config.branch
-    if versions.git.objects.read(f"{tip.commit}:.dvc/config") is None:
+    if versions.blob(tip.commit, ".dvc/config") is None:
         raise ConfigError(
             f"DVC is not set up on {branch}: checking it out would not give the model",
             hint=f"run mlv init on {branch}, or merge the branch where it was run",
         )
+
+
+def _refuse_foreign(versions: Versions, folder: str, entries: list[Entry]) -> None:
+    """Refuse to delete what somebody committed where only mlv writes."""
+    for entry in entries:
+        if entry.kind != BLOB or not versionfolder.may_hold(entry.name):
+            raise WorkspaceError(
+                f"{folder}/{entry.name} is committed on {versions.config.branch}, in a folder "
+                "where only mlv writes",
+                hint=f"git mv {folder}/{entry.name} elsewhere and commit that, then try again",
+            )
 
 
 def _trees(
@@ -147,8 +160,8 @@ def _trees(
 def _write(versions: Versions, tip: Tip, model: str, entries: list[Entry], message: str) -> str:
     """Write the commit: nothing but the model's folder differs from the tip."""
     git = versions.git
-    root = git.objects.read_tree(f"{tip.commit}^{{tree}}") or []
-    registry = git.objects.read_tree(f"{tip.commit}:{FOLDER}") or []
+    root = versions.entries(tip.commit) or []
+    registry = versions.entries(tip.commit, FOLDER) or []
     with TreeWriter(git.layout.folder) as trees:
         registry = _with(registry, Entry(FOLDER_MODE, model, trees.write(entries)))
         root = _with(root, Entry(FOLDER_MODE, FOLDER, trees.write(registry)))

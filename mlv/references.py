@@ -84,11 +84,11 @@ class References:
         return sorted(names)
 
     def _is_ours(self, version: Version) -> bool:
-        folder = folder_of(version.model)
-        read = self._versions.git.objects.read
+        folder, versions = folder_of(version.model), self._versions
         for ref in (f"refs/tags/{version.tag}", kept_ref(version)):
-            if read(f"{ref}:{folder}/manifest.json") and not read(f"{ref}:{folder}/pointer.json"):
-                return True
+            commit = versions.git.objects.read(f"{ref}^{{commit}}")
+            if commit and versions.blob(commit.oid, f"{folder}/pointer.json") is None:
+                return versions.blob(commit.oid, f"{folder}/manifest.json") is not None
         return False
 
     def one_model(self) -> str:

@@ -185,7 +185,13 @@ def _free_version(versions: Versions, model: str) -> Version:
     tip = versions.tip()
     if tip:
         numbers += versions.pointer(tip, model).status
-    version = Version(model, max(numbers, default=0) + 1)
+    highest = max(numbers, default=0)
+    version = Version(model, highest + 1)
+    if Version.from_tag(version.tag) is None:
+        raise InvalidInput(
+            f"the tag {model}-v{highest} leaves no number for the next version",
+            hint=f"if it is none of mlv's: git tag -d {model}-v{highest}",
+        )
     if versions.git.objects.read(f"refs/heads/{version.tag}"):
         raise InvalidInput(
             f"a branch is called {version.tag}, and git checkout would take it for the version",

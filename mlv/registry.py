@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlv.promotion import Change
     from mlv.references import Live
     from mlv.registration import ProgressBar, Registered
-    from mlv.store.versions import Record, Tip
+    from mlv.store.versions import Record, Tag, Tip
 
     AnyPath = str | os.PathLike[str]
 
@@ -239,11 +239,10 @@ class ModelRegistry:
 
         A tag that cannot be read is told to ``notify`` and left out.
         """
-        self.need_known()
         tip = self._versions.tip()
         known: dict[str, Pointer] = {}
         found = []
-        for tag, manifest in self._versions.manifests(self.model):
+        for tag, manifest in self.every():
             if isinstance(manifest, RegistryError):
                 self._notify(manifest.message)
                 continue
@@ -255,6 +254,11 @@ class ModelRegistry:
 
     def _pointer(self, tip: Tip | None, model: str) -> Pointer:
         return self._references.live_at(tip, model).pointer if tip else pointers.empty(model)
+
+    def every(self) -> list[tuple[Tag, Manifest | RegistryError]]:
+        """Read every version's tag; one that cannot be read comes with its error."""
+        self.need_known()
+        return list(self._versions.manifests(self.model))
 
     def compare(self, a: str, b: str) -> dict[str, dict[str, Any]]:
         """Give the metrics of two versions, and b - a; None where one side lacks a metric.

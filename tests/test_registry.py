@@ -1061,21 +1061,23 @@ def test_a_tampered_cache_object_is_never_unpickled(
     assert registry.load("v1")["model"] == pickle.loads(model.read_bytes())
 
 
-@pytest.mark.parametrize("how", ["in place", "replaced", "with its old times"])
+@pytest.mark.parametrize("how", ["replaced", "in place", "in place, with its old times"])
 def test_a_tampered_file_that_was_handed_out_is_never_unpickled(
     registry: ModelRegistry, model: Path, tmp_path: Path, how: str
 ) -> None:
+    model.write_bytes(pickle.dumps(list(range(1000))))
     registry.register(model, None)
     path = registry.artifacts("v1")["model"]
     registry.load("v1")  # verified and known
     before = path.stat()
     bomb = pickle.dumps(Bomb(tmp_path / "crater")).ljust(before.st_size, b"\0")
-    if how == "in place":
+    assert len(bomb) == before.st_size
+    if how == "replaced":
+        overwrite(path, bomb)
+    else:
         path.chmod(0o644)
         path.write_bytes(bomb)
-    else:
-        overwrite(path, bomb)
-    if how == "with its old times":
+    if how == "in place, with its old times":
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     for ask in (registry.load, registry.artifacts, registry.verify):
         tampered(registry, path, lambda ask=ask: ask("v1"))  # type: ignore[misc]

@@ -47,7 +47,7 @@ def verify_command(session: Session, ref: str | None, all_: bool) -> None:
     if bool(ref) == all_:
         raise InvalidInput("give one reference, or --all", hint="mlv verify fraud-v3")
     registry = session.open()
-    refs = [manifest.version.tag for manifest, _ in registry.versions()] if all_ else [ref or ""]
+    refs = [tag.version.tag for tag, _ in registry.every()] if all_ else [ref or ""]
     reports = [_report(registry, each, fetch=not all_) for each in refs]
     if session.as_json:
         show.as_json(reports)

@@ -32,7 +32,12 @@ def list_command(session: Session) -> None:
             show.line(manifest.version.tag if several else manifest.version.name)
         return
     if not versions:
-        show.note("no version yet: mlv register MODEL --preprocessor FILE makes the first")
+        known = sum(len(live.pointer.status) for live in registry.current())
+        show.note(
+            f"{known} versions are known, but no tag is here: git fetch --tags brings them"
+            if known
+            else "no version yet: mlv register MODEL --preprocessor FILE makes the first"
+        )
         return
     for text in _table(versions):
         show.line(text)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlv.registry import ModelRegistry
     from mlv.store.config import ModelConfig
 
+_LARGEST = 10_000_000  # bytes
 _YAML = (".yaml", ".yml")
 _FLAT = 'metrics are a flat object: {"roc_auc": 0.99}'
 
@@ -133,8 +134,10 @@ def _metadata(values: Iterable[str]) -> dict[str, Any]:
 def _read_metrics(path: Path) -> dict[str, Any]:
     import yaml
 
+    if path.exists() and (not path.is_file() or path.stat().st_size > _LARGEST):
+        raise InvalidInput(f"{path} is no metrics file: a pipe, a folder, or huge", hint=_FLAT)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         document = yaml.safe_load(text) if path.suffix in _YAML else json.loads(text)
     except OSError as error:
         raise InvalidInput(

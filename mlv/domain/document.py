@@ -17,7 +17,7 @@ def read(data: bytes) -> Any:
     """
     try:
         document = json.loads(
-            data,
+            data.decode(),
             parse_constant=_no_number,
             parse_float=_finite,
             parse_int=_whole,

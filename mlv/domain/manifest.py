@@ -35,7 +35,9 @@ _KEYS = {
     "schema", "model", "version", "registered_at", "registered_by",
     "artifacts", "metrics", "metadata", "lineage",
 }  # fmt: skip
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_TIME = re.compile(
+    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII
+)
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BIGGEST_JSON_DEPTH = 20
@@ -161,9 +163,21 @@ def _check_document(document: dict[str, Any], version: Version) -> None:
     for key in ("artifacts", "metrics", "metadata", "lineage"):
         if not isinstance(document[key], dict):
             raise _wrong(version, f"{key} is not an object")
+    _check_lineage(version, document["lineage"])
     for name, value in document["metrics"].items():
         if type(value) not in (int, float) or not _is_key(name):
             raise _wrong(version, f"the metric {name!r} is not a finite number")
+
+
+def _check_lineage(version: Version, lineage: dict[str, Any]) -> None:
+    for key, value in lineage.items():
+        is_fine = value is None or isinstance(value, str)
+        if key == "dirty":
+            is_fine = isinstance(value, list) and all(isinstance(path, str) for path in value)
+        elif key == "stage":
+            is_fine = isinstance(value, dict)
+        if not is_fine:
+            raise _wrong(version, f"its lineage has a wrong {key!r}")
 
 
 def _artifact(version: Version, role: str, facts: object) -> Artifact:

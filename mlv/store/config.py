@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FILE = "mlv.yaml"
+_LARGEST, _MOST_BRACKETS = 1_000_000, 1000
 _HINT = "docs/configuration.md lists every key"
 _BRANCH = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 # The one in C where PyYAML was built with it.
@@ -23,7 +24,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 TEMPLATE = """\
-# This repository is a model registry: https://pypi.org/project/mlv
+# This repository is a model registry: mlv reads this file.
 # The tip of this branch says what is in production.
 branch: {branch}
 
@@ -76,6 +77,9 @@ class _Wrong(Exception):
 
 def parse(data: bytes) -> Config:
     """Read mlv.yaml; `ConfigError` names the line and the key that is wrong."""
+    brackets = data.count(b"[") + data.count(b"{")
+    if len(data) > _LARGEST or brackets > _MOST_BRACKETS:
+        raise ConfigError(f"{FILE} is too large, or nested too deeply", hint=_HINT)
     try:
         text = data.decode()
         document = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
@@ -120,6 +124,8 @@ def _model(name: str, document: object, defaults: ModelConfig) -> ModelConfig:
     artifacts = _mapping(facts.get("artifacts"), (*at, "artifacts"))
     for role, path in artifacts.items():
         _check(check_role, role, (*at, "artifacts", str(role)))
+        if role in ("model", "preprocessor"):
+            raise _Wrong((*at, "artifacts", role), f"is stated as {role}: of the model itself")
         _path(path, (*at, "artifacts", str(role)))
     preprocessor = facts.get("preprocessor", "")
     if preprocessor is not None:
@@ -142,7 +148,7 @@ def _requirements(config: ModelConfig, facts: dict[str, Any], at: tuple[str, ...
         raise _Wrong((*at, "require_metadata"), "must be a list of metadata keys")
     clean = facts.get("require_clean", config.require_clean)
     if not isinstance(clean, bool):
-        raise _Wrong((*at, "require_clean"), f"must be true or false, not {clean!r}")
+        raise _Wrong((*at, "require_clean"), f"must be true or false, not {_kind(clean)}")
     return config._replace(require_metadata=tuple(keys), require_clean=clean)
 
 
@@ -150,14 +156,19 @@ def _mapping(value: object, at: tuple[str, ...]) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _Wrong(at, f"must be keys with values, not {value!r}")
+        raise _Wrong(at, f"must be keys with values, not {_kind(value)}")
     return value
 
 
 def _text(value: object, at: tuple[str, ...]) -> str:
     if not isinstance(value, str):
-        raise _Wrong(at, f"must be text, not {value!r}")
+        raise _Wrong(at, f"must be text, not {_kind(value)}")
     return value
+
+
+def _kind(value: object) -> str:
+    """Show a wrong value; a list may be nested so that showing it never ends."""
+    return repr(value) if isinstance(value, (str, int, float, bool)) else type(value).__name__
 
 
 def _path(value: object, at: tuple[str, ...]) -> str:

@@ -77,6 +77,11 @@ def walk_files(root: Path, cache: Path) -> Iterator[tuple[str, Path]]:
         folder = folders.pop(0)
         for entry in sorted(os.scandir(root / folder), key=lambda e: e.name):
             path, inside = Path(entry.path), f"{folder}{entry.name}"
+            if entry.name in (".dvc", ".git"):
+                raise InvalidInput(
+                    f"{path} would make DVC take the folder for another repository",
+                    hint="leave it out of the artifact",
+                )
             if entry.is_dir(follow_symlinks=False):
                 folders.append(f"{inside}/")
             elif entry.is_symlink():

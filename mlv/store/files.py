@@ -71,7 +71,7 @@ def verify(layout: Layout, record: Record, progress: ProgressBar, *, fetch: bool
     version = record.manifest.version
     folder = handout.folder_of(layout.common_dir, version)
     size = sum(artifact.size for artifact in record.manifest.artifacts.values())
-    if fetch and not folder.exists():
+    if fetch and not all((folder / a.path).exists() for a in record.manifest.artifacts.values()):
         hand_out(layout, record, progress)
     outcome = {}
     with progress(f"hashing {version.tag}", size) as advance, _open(layout) as dvc:

@@ -72,7 +72,8 @@ def compare(
         sums = [(name, sha256_of(path / name, progress)) for name in _files(path)]
         found = listing_sha256(sums)
     else:
-        found = "a symlink" if path.is_symlink() else sha256_of(path, progress)
+        is_plain = path.is_file() and not path.is_symlink()
+        found = sha256_of(path, progress) if is_plain else "no plain file"
     expect(artifact, version, found, path)
 
 

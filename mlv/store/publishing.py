@@ -22,7 +22,15 @@ from mlv.errors import ChangedMeanwhile, RegistryError, StorageError, WorkspaceE
 from mlv.store import workbytes
 from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
 from mlv.store.locks import exclusive
-from mlv.store.workspace import Checkout, Move, Prepared, files_below, read_text, work_trees
+from mlv.store.workspace import (
+    Checkout,
+    Move,
+    Prepared,
+    files_below,
+    read_text,
+    target_of,
+    work_trees,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +149,8 @@ def _mend(tree: Prepared) -> list[str]:
     """
     move, git = tree.move, tree.tree
     shutil.rmtree(tree.aside, ignore_errors=True)
-    if read_text(git.layout.git_dir / "HEAD") != f"ref: refs/heads/{move.branch}":
+    ref = target_of(git.layout.common_dir, f"refs/heads/{move.branch}")
+    if read_text(git.layout.git_dir / "HEAD") != f"ref: {ref}":
         return []
     listing = git.run("ls-files", "-s", "-z", "--", f":(top,literal){move.folder}")
     staged = dict(_staged(listing))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record, Versions
 
 REQUIREMENTS = "requirements.txt"
+_NAMES = {"pointer.json", "manifest.json", REQUIREMENTS, ".gitignore"}
 # Bytes that a checkout of another version left behind are never staged by `git add -A`. With
 # `/*/*`, DVC would take the model's folder itself for ignored, and bring nothing.
 GUARD = b"""\
@@ -41,13 +42,18 @@ def files_of(manifest: Manifest) -> dict[str, bytes]:
     }
 
 
+def may_hold(name: str) -> bool:
+    """Whether a model's folder on the branch may hold a file of this name."""
+    return name in _NAMES or name.endswith(".dvc")
+
+
 def read(versions: Versions, record: Record) -> list[Entry]:
     """Read a version's folder from its tag; refuse what mlv would not have written there.
 
     A tag comes from whoever may push one, and this is what goes onto the registry branch.
     """
     git, tag = versions.git, record.tag
-    entries = git.objects.read_tree(f"{tag.commit}:{folder_of(tag.version.model)}") or []
+    entries = versions.entries(tag.commit, folder_of(tag.version.model)) or []
     expected = files_of(record.manifest)
     found = {entry.name for entry in entries}
     odd = [

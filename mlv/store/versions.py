@@ -14,7 +14,7 @@ from mlv.errors import (
     RegistryError,
     WorkspaceError,
 )
-from mlv.store.objects import COMMIT, FOLDER_MODE, TAG
+from mlv.store.objects import BLOB, COMMIT, FOLDER_MODE, TAG, parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
     from mlv.store.config import Config
     from mlv.store.git import Git
+    from mlv.store.objects import Entry
 
 FOLDER = "registry"
+_MOST_TREES = 256
 # How the local registry branch stands to the remote's, as far as it was fetched.
 SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
     "same", "ahead", "behind", "diverged", "local only", "remote only",
@@ -48,15 +50,9 @@ class Tip(NamedTuple):
     """The commit that says what is live, and the two branches it was chosen from."""
 
     commit: str
-    message: str
     local: str | None
     remote: str | None
     relation: str
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the local branch is the one that counts."""
-        return self.commit == self.local
 
 
 class Tag(NamedTuple):
@@ -83,6 +79,8 @@ class Versions:
         self.git = git
         self.config = config
         self._relations: dict[tuple[str, str], str] = {}
+        # Trees never change, so what was read of a commit holds.
+        self._trees: dict[tuple[str, str], list[Entry]] = {}
 
     def tip(self) -> Tip | None:
         """Find the commit that counts: the local branch's unless the remote's is ahead of it."""
@@ -98,8 +96,7 @@ class Versions:
         chosen = remote if relation in (BEHIND, REMOTE_ONLY) else local
         if chosen is None:
             return None
-        message = chosen.data.decode(errors="replace").partition("\n\n")[2]
-        return Tip(chosen.oid, message, local and local.oid, remote and remote.oid, relation)
+        return Tip(chosen.oid, local and local.oid, remote and remote.oid, relation)
 
     @property
     def local_ref(self) -> str:
@@ -129,19 +126,61 @@ class Versions:
             self._relations = {(local, remote): known}
         return known
 
+    def entries(self, commit: str, folder: str = "") -> list[Entry] | None:
+        """Read a folder of a commit's tree; None if it has no such folder.
+
+        What the tree names and git cannot read is an `IntegrityError`, never "not there".
+        """
+        known = self._trees.get((commit, folder))
+        if known is not None:
+            return known
+        if folder:
+            entry = self._entry(commit, folder)
+            if entry is None or entry.mode != FOLDER_MODE:
+                return None
+            found = self.git.objects.read(entry.oid)
+        else:
+            found = self.git.objects.read(f"{commit}^{{tree}}")
+        if found is None:
+            raise self._damaged(f"{commit[:10]}:{folder}")
+        if len(self._trees) >= _MOST_TREES:
+            self._trees.clear()
+        self._trees[commit, folder] = parse_tree(found.data)
+        return self._trees[commit, folder]
+
+    def blob(self, commit: str, path: str) -> bytes | None:
+        """Read a file of a commit's tree; None if it has no such file."""
+        entry = self._entry(commit, path)
+        if entry is None or entry.kind != BLOB:
+            return None
+        found = self.git.objects.read(entry.oid)
+        if found is None:
+            raise self._damaged(f"{commit[:10]}:{path}")
+        return found.data
+
+    def _entry(self, commit: str, path: str) -> Entry | None:
+        parent, _, name = path.rpartition("/")
+        return next((e for e in self.entries(commit, parent) or [] if e.name == name), None)
+
+    def _damaged(self, what: str) -> IntegrityError:
+        return IntegrityError(
+            f"the git object of {what} is damaged, or not here",
+            hint=f"git fsck names it; git fetch --refetch {self.config.remote} brings it back",
+        )
+
     def models_on(self, tip: Tip) -> list[str]:
         """Name the models that have a folder on the branch."""
-        entries = self.git.objects.read_tree(f"{tip.commit}:{FOLDER}") or []
+        entries = self.entries(tip.commit, FOLDER) or []
         return [e.name for e in entries if e.mode == FOLDER_MODE and _is_model(e.name)]
 
     def pointer(self, tip: Tip, model: str) -> Pointer:
         """Read a model's pointer; that of a model never staged or promoted is empty."""
-        folder = f"{tip.commit}:{folder_of(model)}"
-        found = self.git.objects.read(f"{folder}/pointer.json")
-        if found is not None:
-            return pointers.parse(found.data, model)
-        if self.git.objects.read(f"{folder}/manifest.json") or REGISTERED_BY_MLV in tip.message:
-            raise self.vanished(tip, f"{folder_of(model)}/pointer.json")
+        folder = folder_of(model)
+        data = self.blob(tip.commit, f"{folder}/pointer.json")
+        if data is not None:
+            return pointers.parse(data, model)
+        if self.blob(tip.commit, f"{folder}/manifest.json") is not None:
+            raise self.vanished(tip, f"{folder}/pointer.json")
         return pointers.empty(model)
 
     def vanished(self, tip: Tip, what: str) -> IntegrityError:
@@ -175,7 +214,7 @@ class Versions:
             "--format=", tip.commit, *known, "--", f":(top,glob){FOLDER}/*/pointer.json",
         )  # fmt: skip
         for path in set(removed.decode(errors="replace").split("\0")) - {""}:
-            if self.git.objects.read(f"{tip.commit}:{path}") is None:
+            if self.blob(tip.commit, path) is None:
                 raise self.vanished(tip, path)
         self.remember_not_merged(tip.commit)
 
@@ -248,7 +287,7 @@ class Versions:
         tag = self._find(version)
         data = self._manifest_below(tag) if tag else None
         if tag is None or data is None:
-            raise self._unknown(version, is_foreign=tag is not None)
+            raise self._unknown(version)
         if tag.message is not None and _manifest_in(tag.message) != data:
             raise IntegrityError(
                 f"the tag {version.tag} and the commit it names bear different manifests",
@@ -281,32 +320,38 @@ class Versions:
 
         A release of the software may be called like a version; its tree has the pointer too.
         """
-        folder = f"{tag.commit}:{folder_of(tag.version.model)}"
-        found = self.git.objects.read(f"{folder}/manifest.json")
-        if found is None or self.git.objects.read(f"{folder}/pointer.json"):
+        folder = folder_of(tag.version.model)
+        if self.blob(tag.commit, f"{folder}/pointer.json") is not None:
             return None
-        return found.data
+        return self.blob(tag.commit, f"{folder}/manifest.json")
 
-    def _unknown(self, version: Version, *, is_foreign: bool) -> NotFound:
-        if is_foreign:
+    def _unknown(self, version: Version) -> RegistryError:
+        """Say why a version cannot be read: its tag is foreign, damaged, or not here."""
+        refs = (f"{_TAGS}{version.tag}", kept_ref(version))
+        if any(self.git.objects.read(ref) for ref in refs):
             return NotFound(
                 f"the tag {version.tag} holds no version that mlv registered",
                 hint="mlv list shows the versions",
             )
         known = self.names(version.model)
+        if version in known:
+            return self._damaged(f"the tag {version.tag}")
         shown = ", ".join(v.name for v in known[-5:])
         hint = f"known are {shown}" if known else "mlv list shows the versions"
-        if self.git.is_shallow() or not known:
+        tip = self.tip()
+        listed = tip and version.number in self.pointer(tip, version.model).status
+        if listed or self.git.is_shallow() or not known:
+            depth = "--depth 1 " if self.git.is_shallow() else ""
             hint += (
                 f"; not all tags may be in this clone: "
-                f"git fetch --depth 1 {self.config.remote} tag {version.tag}"
+                f"git fetch {depth}{self.config.remote} tag {version.tag}"
             )
         return NotFound(f"there is no version {version.name} of {version.model!r}", hint=hint)
 
 
 def check_writable(versions: Versions, tip: Tip) -> None:
     """Refuse to build on a branch where ``registry`` is not a folder."""
-    root = versions.git.objects.read_tree(f"{tip.commit}^{{tree}}") or []
+    root = versions.entries(tip.commit) or []
     odd = next((e for e in root if e.name == FOLDER and e.mode != FOLDER_MODE), None)
     if odd:
         raise WorkspaceError(

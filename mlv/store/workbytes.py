@@ -50,9 +50,13 @@ def settle(tree: Git, artifacts: list[str], after: Mapping[str, str]) -> list[st
     if not artifacts:
         return []
     top = _top(tree)
-    for name in artifacts:
-        _remove(top / name)
     notes = [top / path for path in sorted(_notes(after))]
+    try:
+        for name in artifacts:
+            _remove(top / name)
+    except OSError as error:
+        where = ", ".join(str(top / name) for name in artifacts)
+        return [f"{where} is that of another version and cannot be removed: {error.strerror}"]
     try:
         is_done = _check_out(tree, notes)
     except (OSError, RegistryError):  # such as a `dvc repro` that holds DVC's lock for hours

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mlv.store.objects import Entry
 
 Stamp = tuple[int, int, int]
+# A file that somebody made executable still says the same.
+_PROGRAM_MODE = "100755"
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 20, 0.05  # seconds
 
 
@@ -51,7 +53,7 @@ class Checkout(NamedTuple):
 def checkouts(git: Git, branch: str) -> list[Git]:
     """Find the work trees that have ``branch`` checked out; refuse one that is rebasing it."""
     layout = git.layout
-    ref = _target(layout.common_dir, f"refs/heads/{branch}")
+    ref = target_of(layout.common_dir, f"refs/heads/{branch}")
     found = []
     for top, git_dir in work_trees(git):
         for state in ("rebase-merge", "rebase-apply"):
@@ -73,7 +75,7 @@ def checkouts(git: Git, branch: str) -> list[Git]:
     return found
 
 
-def _target(common_dir: Path, ref: str) -> str:
+def target_of(common_dir: Path, ref: str) -> str:
     """Follow a ref that is another name of one (git symbolic-ref)."""
     text = read_text(common_dir / ref)
     return text.removeprefix("ref: ") if text.startswith("ref: ") else ref
@@ -144,6 +146,11 @@ def refuse_edited(git: Git, folder: str, before: Mapping[str, str], after: set[s
         if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
             what = "a symlink" if parent.is_symlink() else "no folder"
             raise WorkspaceError(f"{parent} is {what}", hint="move it away: it belongs to mlv")
+    nearest = next(path for path in (top / folder, *(top / folder).parents) if path.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise WorkspaceError(
+            f"{nearest} cannot be written by this user", hint="see its permissions, then try again"
+        )
     edited = _edited(git, folder, before)
     if edited:
         raise WorkspaceError(
@@ -171,7 +178,7 @@ def _edited(git: Git, folder: str, before: Mapping[str, str]) -> str | None:
     for line in filter(None, listing.decode(errors="surrogateescape").split("\0")):
         facts, _, path = line.partition("\t")
         flag, mode, oid, _ = facts.split()
-        staged[path] = oid if mode == FILE_MODE else mode
+        staged[path] = oid if mode in (FILE_MODE, _PROGRAM_MODE) else mode
         if flag in "Ss":
             hidden.add(path)
     odd = {path for path in staged.keys() | before.keys() if staged.get(path) != before.get(path)}
