@@ -151,7 +151,8 @@ class Dvc:
             if not source.is_dir():
                 path = real_file(source, [self._cache])
                 return Survey([("", path)], path.stat().st_size)
-            files, size, hidden = [], 0, 0
+            files: list[tuple[str, Path]] = []
+            size = hidden = 0
             for inside, path in walk_files(source, self._cache):
                 if inside.rpartition("/")[2] == _IGNORE_FILE:
                     raise InvalidInput(

@@ -141,6 +141,9 @@ class Versions:
             found = self.git.objects.read(entry.oid)
         else:
             found = self.git.objects.read(f"{commit}^{{tree}}")
+            itself = None if found else self.git.objects.read(commit)
+            if itself and itself.kind in (BLOB, TAG):
+                return None  # what a foreign tag names need not be a commit
         if found is None:
             raise self._damaged(f"{commit[:10]}:{folder}")
         if len(self._trees) >= _MOST_TREES:
