@@ -14,9 +14,10 @@ from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceErr
 from mlv.store import dvcfiles, lineage, modelclass, versionfolder
 from mlv.store.disk import storage_error
 from mlv.store.dvc import Dvc, Stored, Survey, open_dvc
-from mlv.store.git import NO_OBJECT, RefUpdate, failed
+from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate, failed
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, TREE, Entry, TreeWriter
-from mlv.store.source import Source, scratch_folder, source_tree
+from mlv.store.scratch import scratch
+from mlv.store.source import Source, source_tree
 from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref
 from mlv.store.workspace import refuse_unmerged
 
@@ -70,12 +71,13 @@ def register(
         notes = _check_dvc(git, dvc, source, top, request)
         metadata = _metadata(request, source, config)
         _free_version(versions, request.model)
-        surveys = _survey(dvc, request, top)
+        folder = top / FOLDER / request.model
+        surveys = _survey(dvc, request, folder)
         for role, survey in surveys.items():
             if survey.hidden:
                 name = request.sources[role].name
                 notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
-        artifacts = _store(dvc, request, surveys, progress)
+        artifacts = _store(dvc, request, folder, surveys, progress)
     facts = _lineage(versions, source, request, artifacts, top, notes)
     notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
     manifest = _publish(versions, request, source, artifacts, metadata, facts)
@@ -238,9 +240,8 @@ def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
 # Bytes, then commit and tag ----------------------------------------------------------------
 
 
-def _survey(dvc: Dvc, request: Request, top: Path) -> dict[str, Survey]:
+def _survey(dvc: Dvc, request: Request, folder: Path) -> dict[str, Survey]:
     """Look through every artifact before the first byte is stored."""
-    folder = top / FOLDER / request.model
     return {
         role: dvc.survey(source, folder / artifact_path(role, source.name))
         for role, source in request.sources.items()
@@ -248,13 +249,14 @@ def _survey(dvc: Dvc, request: Request, top: Path) -> dict[str, Survey]:
 
 
 def _store(
-    dvc: Dvc, request: Request, surveys: Mapping[str, Survey], progress: ProgressBar
+    dvc: Dvc, request: Request, folder: Path, surveys: Mapping[str, Survey], progress: ProgressBar
 ) -> dict[str, Artifact]:
     artifacts = {}
     for role, survey in surveys.items():
         name = request.sources[role].name
         with progress(f"storing {name}", survey.size) as advance:
-            stored = dvc.put(survey, advance)
+            target = folder / artifact_path(role, name)
+            stored = dvc.put(request.sources[role], target, survey, advance)
         artifacts[role] = _artifact(role, artifact_path(role, name), stored)
     return artifacts
 
@@ -305,16 +307,16 @@ def _publish(
 def _version_tree(git: Git, source: Source, manifest: Manifest, requirements: bytes) -> str:
     """Write the tree: the source's, with ``registry/`` holding this version alone."""
     files = {**versionfolder.files_of(manifest), versionfolder.REQUIREMENTS: requirements}
-    with scratch_folder(git) as scratch:
-        guard, *oids = git.write_blobs([versionfolder.GUARD, *files.values()], scratch)
+    with scratch(git.layout.common_dir / SCRATCH) as folder:
+        guard, *oids = git.write_blobs([versionfolder.GUARD, *files.values()], folder)
     with TreeWriter(git.layout.folder) as trees:
-        folder = trees.write(
+        own = trees.write(
             Entry(FILE_MODE, name, oid) for name, oid in zip(files, oids, strict=True)
         )
         registry = trees.write(
             [
                 Entry(FILE_MODE, ".gitignore", guard),
-                Entry(FOLDER_MODE, manifest.version.model, folder),
+                Entry(FOLDER_MODE, manifest.version.model, own),
             ]
         )
         others = [entry for entry in source.root if entry.name != FOLDER]

@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import stat
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -29,16 +28,17 @@ from mlv.store.disk import (
     DISK_ERRORS,
     on_disk,
     real_file,
-    remove_tree,
     storage_error,
     sync_folder,
     walk_files,
 )
 from mlv.store.dvcfiles import Member, is_portable, named_md5, read_listing
 from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
+from mlv.store.scratch import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from dvc.repo import Repo
     from fsspec.callbacks import Callback
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from mlv.store.hashing import Progress
 
 _CACHE_MODE = 0o444  # by this DVC knows that an object is whole
-_STALE_SECONDS = 24 * 3600
 _IGNORE_FILE = ".dvcignore"
 
 
@@ -63,12 +62,14 @@ class Stored(NamedTuple):
 class Survey(NamedTuple):
     """What an artifact is made of: path inside (empty for a file) and real file of each.
 
-    ``size`` is in bytes; ``hidden`` counts the files that ``.dvcignore`` leaves out.
+    ``size`` is in bytes; ``hidden`` counts the files that ``.dvcignore`` leaves out; ``stamps``
+    are path, size and time of a directory's files.
     """
 
     files: list[tuple[str, Path]]
     size: int
     hidden: int = 0
+    stamps: Sequence[tuple[str, int, int]] = ()
 
     @property
     def is_file(self) -> bool:
@@ -152,6 +153,7 @@ class Dvc:
                 path = real_file(source, [self._cache])
                 return Survey([("", path)], path.stat().st_size)
             files: list[tuple[str, Path]] = []
+            stamps: list[tuple[str, int, int]] = []
             size = hidden = 0
             for inside, path in walk_files(source, self._cache):
                 if inside.rpartition("/")[2] == _IGNORE_FILE:
@@ -166,31 +168,50 @@ class Dvc:
                 if self._is_hidden(target / inside):
                     hidden += 1
                 else:
+                    facts = path.stat()
                     files.append((inside, path))
-                    size += path.stat().st_size
+                    stamps.append((inside, facts.st_size, facts.st_mtime_ns))
+                    size += facts.st_size
         if not files:
             but = " that .dvcignore lets through" if hidden else ""
             raise InvalidInput(
                 f"{source} holds no file{but}", hint="an artifact has at least one file"
             )
-        return Survey(files, size, hidden)
+        return Survey(files, size, hidden, stamps)
 
-    def put(self, survey: Survey, progress: Progress) -> Stored:
-        """Copy an artifact into the cache, durably, under its md5."""
+    def put(self, source: Path, target: Path, survey: Survey, progress: Progress) -> Stored:
+        """Copy an artifact into the cache, durably, under its md5.
+
+        `InvalidInput` if it is not, in the end, what was surveyed.
+        """
+        changed = InvalidInput(
+            f"{source} changed while it was being registered",
+            hint="wait until training has finished writing it",
+        )
+        try:
+            stored = self._put_all(survey, progress)
+            is_same = survey.is_file or self.survey(source, target).stamps == survey.stamps
+        except FileNotFoundError:
+            raise changed from None
+        if not is_same:
+            raise changed
+        return stored
+
+    def _put_all(self, survey: Survey, progress: Progress) -> Stored:
         members, sums, size = [], [], 0
-        with self._scratch() as scratch, on_disk(self._cache):
+        with self._scratch() as folder:
             for inside, path in survey.files:
-                digest = self._put(path, scratch, progress)
+                digest = self._put(path, folder, progress)
                 members.append(Member(inside, digest.md5))
                 sums.append((inside, digest.sha256))
                 size += digest.size
             if survey.is_file:
                 stored = Stored(members[0].md5, sums[0][1], size)
             else:
-                md5 = self._put_listing(members, scratch)
+                md5 = self._put_listing(members, folder)
                 stored = Stored(md5, listing_sha256(sums), size, len(members))
-            for folder in {self._path(self._cache, m.md5).parent for m in members}:
-                sync_folder(folder)
+            for parent in {self._path(self._cache, m.md5).parent for m in members}:
+                sync_folder(parent)
             sync_folder(self._path(self._cache, stored.md5).parent)
         return stored
 
@@ -229,21 +250,9 @@ class Dvc:
         if self._sibling:
             _link_or_copy(target, self._path(self._sibling, digest.md5))
 
-    @contextlib.contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        """Make a folder on the cache's file system; sweep away what a killed mlv left there."""
-        parent = self._cache.parent.parent / "mlv-partial"
-        with on_disk(parent):
-            self._makedirs(str(parent))
-            for old in parent.iterdir():
-                if time.time() - old.stat().st_mtime > _STALE_SECONDS:
-                    remove_tree(old)
-            folder = parent / uuid.uuid4().hex
-            folder.mkdir()
-        try:
-            yield folder
-        finally:
-            remove_tree(folder)
+    def _scratch(self) -> AbstractContextManager[Path]:
+        """Make a folder on the cache's file system."""
+        return scratch(self._cache.parent.parent / "mlv-partial")
 
     # Taking out ---------------------------------------------------------------------------
 

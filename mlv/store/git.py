@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 NO_OBJECT = "0" * 40
 # In the common directory: what an mlv that is publishing has begun (`store.publishing`).
 JOURNAL = "mlv/.journal.json"
+# There too: what is half made.
+SCRATCH = "mlv/.scratch"
 
 
 class Layout(NamedTuple):

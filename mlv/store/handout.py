@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.store.disk import remove_tree
 from mlv.store.hashing import listing_sha256, md5_of, sha256_of
+from mlv.store.scratch import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -148,21 +149,17 @@ def _remember(folder: Path, stamps: Stamps) -> None:
 def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: Progress) -> None:
     """Link or copy a version's files aside, verify them, and rename them into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
-    artifacts = record.manifest.artifacts
-    try:
+    artifacts, version = record.manifest.artifacts, record.manifest.version
+    with scratch(folder.parent.parent / ".scratch") as parent, open_dvc() as dvc:
+        aside = parent / folder.name
         aside.mkdir()
-        with open_dvc() as dvc:
-            tag = record.manifest.version.tag
-            dvc.fetch([a.md5 for a in artifacts.values()], tag, progress)
-            for artifact in artifacts.values():
-                _bring(dvc, artifact, record.manifest.version, aside / artifact.path, progress)
+        dvc.fetch([a.md5 for a in artifacts.values()], version.tag, progress)
+        for artifact in artifacts.values():
+            _bring(dvc, artifact, version, aside / artifact.path, progress)
         (aside / MANIFEST).write_bytes(record.data)
         (aside / MANIFEST).chmod(0o444)
         _remember(aside, _stamps(aside, artifacts))
         _put_in_place(aside, folder, record)
-    finally:
-        remove_tree(aside)
 
 
 def _bring(
@@ -215,8 +212,7 @@ def check_members(dvc: Dvc, artifact: Artifact, version: Version) -> None:
 
 def _put_in_place(aside: Path, folder: Path, record: Record) -> None:
     if folder.exists() and not _is_whole(folder, record):
-        folder.replace(aside.with_name(aside.name + ".old"))
-        remove_tree(aside.with_name(aside.name + ".old"))
+        folder.replace(aside.with_name(f"{aside.name}.old"))
     try:
         aside.rename(folder)
     except OSError:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import WorkspaceError
-from mlv.store.disk import storage_error
+from mlv.store.git import SCRATCH
+from mlv.store.scratch import scratch
 from mlv.store.versions import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from mlv.store.git import Git
     from mlv.store.objects import Entry
 
@@ -33,8 +29,8 @@ class Source(NamedTuple):
 def source_tree(git: Git) -> Source:
     """Write the tree of the work tree's tracked files and DVC files, beside the user's index."""
     head = git.line("rev-parse", "HEAD")
-    with scratch_folder(git) as scratch:
-        index = scratch / "index"
+    with scratch(git.layout.common_dir / SCRATCH) as folder:
+        index = folder / "index"
         if not (git.layout.git_dir / "index").is_file():
             raise WorkspaceError(
                 f"nothing is checked out in {git.layout.top}", hint="git checkout HEAD -- ."
@@ -59,16 +55,3 @@ def source_tree(git: Git) -> Source:
         if name and not name.startswith(f"{FOLDER}/")
     ]
     return Source(head, git.objects.read_tree(tree) or [], dirty)
-
-
-@contextlib.contextmanager
-def scratch_folder(git: Git) -> Iterator[Path]:
-    """Make a folder inside the Git directory, and remove it."""
-    folder = git.layout.git_dir / f"mlv-scratch-{uuid.uuid4().hex}"
-    try:
-        folder.mkdir()
-        yield folder
-    except OSError as error:
-        raise storage_error(error, folder) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

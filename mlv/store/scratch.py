@@ -1,0 +1,48 @@
+"""Folders for half-made things, swept away when their maker died."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mlv.errors import ChangedMeanwhile, StorageError
+from mlv.store.disk import on_disk, remove_tree
+from mlv.store.locks import exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_LOCK = ".lock"
+_YOUNG = 60.0  # seconds in which a maker has surely taken its lock
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """Make a folder in ``parent`` and remove it; a killed process's is swept by the next."""
+    with on_disk(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        _sweep(parent)
+        folder = parent / uuid.uuid4().hex
+        lock = folder.with_suffix(_LOCK)
+        try:
+            with exclusive(lock):
+                folder.mkdir()
+                yield folder
+        finally:
+            remove_tree(folder)
+            lock.unlink(missing_ok=True)
+
+
+def _sweep(parent: Path) -> None:
+    for lock in parent.glob(f"*{_LOCK}"):
+        try:
+            if time.time() - lock.stat().st_mtime < _YOUNG:
+                continue
+            with exclusive(lock, patience=0):
+                remove_tree(lock.with_suffix(""))
+            lock.unlink(missing_ok=True)
+        except (OSError, ChangedMeanwhile, StorageError):
+            continue  # at work, or another's to sweep
