@@ -118,7 +118,7 @@ def _check_source(role: str, source: Path, top: Path) -> None:
         raise InvalidInput(
             f"{source} is neither a file nor a folder", hint="an artifact holds bytes: write a file"
         )
-    if source in (top, *top.parents):
+    if source in (top, *top.parents, top / ".git", top / ".dvc"):
         raise InvalidInput(
             f"{source} holds the repository itself", hint="register the folder that training wrote"
         )

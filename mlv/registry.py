@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from mlv.store.git import JOURNAL, Git, find
 from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Mapping
 
     from mlv.domain.manifest import Manifest
@@ -116,6 +116,8 @@ class ModelRegistry:
         sources: dict[str, AnyPath] = {"model": model_path}
         if preprocessor_path is not None:
             sources["preprocessor"] = preprocessor_path
+        if not hasattr(artifacts or {}, "items"):
+            raise InvalidInput("artifacts must be roles with paths", hint='{"tokenizer": "tok/"}')
         for role, path in (artifacts or {}).items():
             if role in ("model", "preprocessor"):
                 raise InvalidInput(
@@ -139,7 +141,7 @@ class ModelRegistry:
         model = self._references.one_model()
         request = Request(
             model,
-            {role: _absolute(Path(path)) for role, path in sources.items()},
+            {role: _absolute(role, path) for role, path in sources.items()},
             check_metrics(metrics),
             check_metadata(metadata),
         )
@@ -383,11 +385,14 @@ def _read_config(git: Git) -> configs.Config:
     return configs.parse(found.data)
 
 
-def _absolute(path: Path) -> Path:
+def _absolute(role: str, path: AnyPath) -> Path:
     """Resolve all but the last part, which may be a symlink that DVC made."""
-    if "\0" in str(path):
-        raise InvalidInput(f"{str(path)!r} is no path", hint="check the path")
-    return path.resolve() if path.name in ("", "..") else path.parent.resolve() / path.name
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        raise InvalidInput(f"{path!r} is no path of a {role}", hint="give a path")
+    found = Path(path)
+    if found.name in ("", ".."):
+        return found.resolve()
+    return found.parent.resolve() / found.name
 
 
 def _log(note: str) -> None:

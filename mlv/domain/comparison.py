@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
+
+from mlv.domain.document import is_finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +22,8 @@ _LESS_IS_BETTER = (
 def delta(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float | None]:
     """Give b - a for each metric of either side, in a's order; None where one side lacks it."""
     names = [*a, *(name for name in b if name not in a)]
-    return {name: b[name] - a[name] if name in a and name in b else None for name in names}
+    changes = {name: b[name] - a[name] for name in names if name in a and name in b}
+    return {name: c if is_finite(c := changes.get(name, inf)) else None for name in names}
 
 
 def is_better(metric: str, change: float | None) -> bool | None:

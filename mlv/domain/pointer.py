@@ -70,6 +70,8 @@ def stage(pointer: Pointer, number: int) -> Pointer:
         )
     _refuse_withdrawn(pointer, number, now)
     status = {n: s for n, s in pointer.status.items() if s != STAGING}
+    if pointer.staging is not None and pointer.staging == pointer.previous:
+        status[pointer.staging] = ARCHIVED  # it was live: a rollback may want it
     return pointer._replace(status={**status, number: STAGING})
 
 
@@ -101,7 +103,7 @@ def rollback(pointer: Pointer, to: int | None = None) -> Pointer:
     if target == pointer.current:
         raise StatusError(f"{_tag(pointer, target)} is live already", hint=_name_another(pointer))
     status = pointer.status_of(target)
-    if status != ARCHIVED:
+    if status != ARCHIVED and (target, status) != (pointer.previous, STAGING):
         raise StatusError(
             f"cannot roll back to {_tag(pointer, target)}: it is {status}",
             hint=_name_another(pointer),
