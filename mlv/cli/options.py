@@ -28,10 +28,11 @@ class Session(NamedTuple):
 
     def open(self) -> ModelRegistry:
         """Open the registry; notes go to standard error, bars to a terminal."""
+        if self.quiet:
+            return ModelRegistry(self.folder, self.model, notify=_silent)
         from mlv.cli.progress import bar
 
-        notify = _silent if self.quiet else show.note
-        return ModelRegistry(self.folder, self.model, notify=notify, progress=bar(self.quiet))
+        return ModelRegistry(self.folder, self.model, notify=show.note, progress=bar())
 
     def path(self, text: str) -> Path:
         """Give a path that was typed, as seen from the folder of ``-C``."""

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 _WORTH_A_BAR = 32 * 1024 * 1024  # bytes; less is done before one can read what it says
 
 
-def bar(quiet: bool) -> ProgressBar | None:
+def bar() -> ProgressBar | None:
     """Give bars for work of some size, unless nobody would see them."""
-    return None if quiet or not sys.stderr.isatty() else _bar
+    return _bar if sys.stderr.isatty() else None
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,6 +91,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
     widths = [
         max(len(click.unstyle(row[at])) for row in [headings, *rows]) for at in range(len(headings))
     ]
+    import shutil  # for tables alone: it is slow to import
+
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
     while count > keep and sum(widths[:count]) + 2 * count > room:
         count -= 1

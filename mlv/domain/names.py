@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from mlv.errors import InvalidInput
@@ -10,11 +9,11 @@ from mlv.errors import InvalidInput
 DEFAULT_MODEL = "model"
 LONGEST_NAME = 80
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
-_ENDS_LIKE_A_VERSION = re.compile(r"-v[0-9]+\Z", re.ASCII)
-_NUMBER = re.compile(r"v([1-9][0-9]{0,8})", re.ASCII)
-_TAG = re.compile(r"([a-z0-9][a-z0-9_-]*)-v([1-9][0-9]{0,8})", re.ASCII)
-_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,15}", re.ASCII)
+_MOST_DIGITS = 9
+_LONGEST_SUFFIX = 16
+# Regular expressions would say the same, and take longer to compile than the rest of a reading.
+_FIRST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_REST = _FIRST | {"_", "-"}
 # Windows cannot hold a folder of such a name, and a registry is cloned anywhere.
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
@@ -24,15 +23,29 @@ _RESERVED_ROLES = frozenset({"manifest", "pointer", "requirements", "readme", "d
 ALIASES = ("production", "staging", "latest")
 
 
+def _is_name(text: object) -> bool:
+    return (
+        isinstance(text, str)
+        and 0 < len(text) <= LONGEST_NAME
+        and text[0] in _FIRST
+        and _REST.issuperset(text)
+    )
+
+
+def _ends_like_a_version(name: str) -> bool:
+    _, dash, digits = name.rpartition("-v")
+    return bool(dash) and digits.isascii() and digits.isdigit()
+
+
 def check_model(name: str) -> str:
     """Give ``name`` back if a model may bear it, else raise `InvalidInput`."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+    if not _is_name(name):
         raise InvalidInput(
             f"{name!r} cannot name a model",
             hint="use a-z, 0-9, '_' and '-', starting with a letter or digit, "
             f"at most {LONGEST_NAME} characters: fraud, churn_eu",
         )
-    if _ENDS_LIKE_A_VERSION.search(name):
+    if _ends_like_a_version(name):
         raise InvalidInput(
             f"{name!r} cannot name a model: it ends like a version",
             hint="versions are numbered by mlv: name the model without '-v<number>'",
@@ -46,7 +59,7 @@ def check_model(name: str) -> str:
 
 def check_role(role: str) -> str:
     """Give ``role`` back if an artifact may have it, else raise `InvalidInput`."""
-    if not isinstance(role, str) or not _NAME.fullmatch(role) or len(role) > LONGEST_NAME:
+    if not _is_name(role):
         raise InvalidInput(
             f"{role!r} cannot be an artifact's role",
             hint="use a-z, 0-9, '_' and '-': tokenizer, label_encoder",
@@ -66,9 +79,13 @@ def artifact_path(role: str, source_name: str) -> str:
     suffix = f".{last}" if stem and dot else ""
     if suffix and stem.lower().endswith(".tar"):
         suffix = stem[-4:] + suffix
-    if not all(_SUFFIX.fullmatch(f".{part}") for part in suffix.split(".")[1:]):
+    if not all(_is_suffix(part) for part in suffix.split(".")[1:]):
         suffix = ""
     return role + suffix
+
+
+def _is_suffix(part: str) -> bool:
+    return part.isascii() and part.isalnum() and part[0].isalpha() and len(part) <= _LONGEST_SUFFIX
 
 
 class Version(NamedTuple):
@@ -90,18 +107,20 @@ class Version(NamedTuple):
     @classmethod
     def from_tag(cls, text: str) -> Version | None:
         """Read ``fraud-v3``; None for anything that no version's tag can be called."""
-        match = _TAG.fullmatch(text)
-        if not match or len(match[1]) > LONGEST_NAME or match[1] in _DEVICES:
+        model, dash, digits = text.rpartition("-v")
+        number = parse_number(f"v{digits}") if dash else None
+        if number is None or not _is_name(model) or model in _DEVICES:
             return None
-        if _ENDS_LIKE_A_VERSION.search(match[1]):
-            return None
-        return cls(match[1], int(match[2]))
+        return None if _ends_like_a_version(model) else cls(model, number)
 
 
 def parse_number(text: object) -> int | None:
     """Read ``v3`` as 3; None for anything else."""
-    match = _NUMBER.fullmatch(text) if isinstance(text, str) else None
-    return int(match[1]) if match else None
+    if not isinstance(text, str) or not text.startswith("v"):
+        return None
+    digits = text[1:]
+    is_plain = digits.isascii() and digits.isdigit() and digits[0] != "0"
+    return int(digits) if is_plain and len(digits) <= _MOST_DIGITS else None
 
 
 class Reference(NamedTuple):

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 FILE = "mlv.yaml"
 _LARGEST, _MOST_BRACKETS = 1_000_000, 1000
 _HINT = "docs/configuration.md lists every key"
-_BRANCH = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+_BRANCH = r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+"
 # The one in C where PyYAML was built with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_REMOTE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 TEMPLATE = """\
 # This repository is a model registry: mlv reads this file.
@@ -104,10 +104,10 @@ def _config(document: object) -> Config:
     top = _mapping(document, ())
     _only(top, ("branch", "remote", "models", "require_metadata", "require_clean"), ())
     branch = _text(top.get("branch", "main"), ("branch",))
-    if not _BRANCH.fullmatch(branch):
+    if not _is_word(branch) and not re.fullmatch(_BRANCH, branch):
         raise _Wrong(("branch",), f"{branch!r} is not a branch's name")
     remote = _text(top.get("remote", "origin"), ("remote",))
-    if not _REMOTE.fullmatch(remote):
+    if not _is_word(remote) and not re.fullmatch(_REMOTE, remote):
         raise _Wrong(("remote",), f"{remote!r} is not a remote's name")
     defaults = _requirements(ModelConfig(), top, ())
     models = _mapping(top.get("models"), ("models",))
@@ -164,6 +164,11 @@ def _text(value: object, at: tuple[str, ...]) -> str:
     if not isinstance(value, str):
         raise _Wrong(at, f"must be text, not {_kind(value)}")
     return value
+
+
+def _is_word(text: str) -> bool:
+    """Whether a name is so plain that no pattern need be compiled to see it is fine."""
+    return text.isascii() and text.isalnum()
 
 
 def _kind(value: object) -> str:

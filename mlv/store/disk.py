@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +58,8 @@ def sync_folder(folder: Path) -> None:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder of ours, also where its files are read-only; what resists is left."""
+    import shutil  # which takes a hundredth of a second, and reading needs none of it
+
     if os.name == "nt":
         for path in folder.rglob("*"):
             with contextlib.suppress(OSError):
