@@ -6,6 +6,8 @@
 'v1'
 """
 
+from typing import TYPE_CHECKING, Any
+
 from mlv.errors import (
     ChangedMeanwhile,
     ConfigError,
@@ -19,7 +21,9 @@ from mlv.errors import (
     StorageError,
     WorkspaceError,
 )
-from mlv.registry import ModelRegistry
+
+if TYPE_CHECKING:
+    from mlv.registry import ModelRegistry
 
 __version__ = "0.1.0"
 
@@ -37,3 +41,12 @@ __all__ = [
     "StorageError",
     "WorkspaceError",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `ModelRegistry` when it is first asked for: the command line begins without it."""
+    if name != "ModelRegistry":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mlv.registry import ModelRegistry
+
+    return ModelRegistry

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
 from typing import NoReturn
 
-import click
+# A short command spends its time on imports, and what they make is no garbage. `options.command`
+# switches collecting on again once they are done.
+gc.disable()
 
-from mlv.errors import RegistryError
+import click  # noqa: E402 - see above
+
+from mlv.errors import RegistryError  # noqa: E402
 
 # Command -> the module that has it, loaded only when it is called.
 _COMMANDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,6 +50,8 @@ def command(*decorators: Callable[[Any], Any], model: bool = True) -> Callable[[
     def decorate(function: Callable[..., None]) -> click.Command:
         @click.pass_context
         def run(ctx: click.Context, /, **arguments: Any) -> None:
+            gc.freeze()
+            gc.enable()
             folder = arguments.pop("folder") or ctx.obj or "."
             session = Session(
                 Path(folder),
