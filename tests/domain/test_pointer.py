@@ -310,3 +310,12 @@ def judge(data: bytes) -> None:
         return
     assert json.loads(pointer.to_bytes()) == json.loads(data)
     assert pointers.parse(pointer.to_bytes(), "fraud") == pointer
+
+
+def test_the_previous_version_can_be_rolled_back_to_while_it_is_staged_and_after() -> None:
+    live = promote(promote(empty("fraud"), 1), 2)
+    staged = stage(live, 1)
+    assert rollback(staged).current == 1
+    displaced = stage(staged, 3)
+    assert displaced.status_of(1) == "archived"
+    assert rollback(displaced).current == 1
