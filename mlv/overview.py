@@ -38,7 +38,10 @@ def overview(versions: Versions, model: str | None) -> dict[str, Any]:
         "commit": tip and tip.commit,
         "branch_is": tip.relation if tip else "missing",
         "models": models,
-        "problems": [{"message": p.message, "hint": p.hint} for p in problems],
+        # One fault may be seen from several sides.
+        "problems": list(
+            {p.message: {"message": p.message, "hint": p.hint} for p in problems}.values()
+        ),
     }
 
 
