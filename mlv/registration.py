@@ -22,16 +22,14 @@ from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref
 from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mlv.store.config import ModelConfig
     from mlv.store.git import Git
+    from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
 
-    # Asked with what is being done and how many bytes that is; told each step's bytes.
-    ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 _ATTEMPTS = 100
 _SHOWN_METRICS = 3

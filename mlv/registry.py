@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from mlv.initialisation import Initialised
     from mlv.promotion import Change
     from mlv.references import Live
-    from mlv.registration import ProgressBar, Registered
+    from mlv.registration import Registered
+    from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Record, Tag, Tip
 
     AnyPath = str | os.PathLike[str]
@@ -40,7 +41,7 @@ class ModelRegistry:
     ``path`` is the repository or any folder in it, in which ``mlv init`` ran. ``model`` binds the
     registry to one model; bound to none, it takes the only one there is. ``notify`` is told, in
     one line each, what the user should know besides the result; it logs unless given.
-    ``progress`` may give a bar for long work (see `registration.ProgressBar`).
+    ``progress`` may give a bar for long work (see `store.hashing.ProgressBar`).
 
     Everything is read anew at each call. Every error is a `RegistryError`.
     """

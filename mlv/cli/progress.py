@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mlv.registration import ProgressBar
+    from mlv.store.hashing import ProgressBar
 
 _WORTH_A_BAR = 32 * 1024 * 1024  # bytes; less is done before one can read what it says
 

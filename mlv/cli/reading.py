@@ -9,7 +9,8 @@ import click
 from mlv.cli import show
 from mlv.cli.options import Session, command, ref_argument
 from mlv.domain.comparison import DELTA, is_better
-from mlv.errors import NotFound
+from mlv.errors import IntegrityError, NotFound
+from mlv.store.versions import AHEAD, DIVERGED
 
 if TYPE_CHECKING:
     from mlv.domain.manifest import Manifest
@@ -190,7 +191,7 @@ def _details(live: Live) -> str:
         words.append(f"previous v{pointer.previous}")
     if pointer.staging is not None:
         words.append(f"staging v{pointer.staging}")
-    if live.tip.relation in ("ahead", "diverged"):
+    if live.tip.relation in (AHEAD, DIVERGED):
         words.append(f"this branch is {live.tip.relation}: maybe not published yet")
     return f"  ({', '.join(words)})" if words else ""
 
@@ -224,7 +225,7 @@ def status_command(session: Session) -> None:
         if not session.quiet:
             _surroundings(report)
     if report["problems"]:
-        click.get_current_context().exit(4)
+        click.get_current_context().exit(IntegrityError.exit_code)
 
 
 def _model_line(model: dict[str, Any], *, quiet: bool) -> str:

@@ -9,15 +9,14 @@ from mlv.store import handout, modelclass
 from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mlv.store.dvc import Dvc
     from mlv.store.git import Layout
+    from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Record
 
-    ProgressBar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 OK, ABSENT = "ok", "not here"
 

@@ -13,9 +13,12 @@ from mlv.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     Progress = Callable[[int], None]
+    # Asked with what is being done and how many bytes that is; told each step's bytes.
+    ProgressBar = Callable[[str, int], AbstractContextManager[Progress]]
 
 _CHUNK = 8 * 1024 * 1024
 _BUFFER = 256 * 1024
