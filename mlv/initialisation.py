@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import config as configs
-from mlv.store import dvc, versionfolder
+from mlv.store import versionfolder
+from mlv.store.dvc import repository as dvc
 from mlv.store.git import Git, find, init_git
 from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged

@@ -13,7 +13,7 @@ from mlv.domain.names import Version, artifact_path, check_role
 from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
 from mlv.store import dvcfiles, lineage, modelclass, versionfolder
 from mlv.store.disk import storage_error
-from mlv.store.dvc import Dvc, Stored, Survey, open_dvc
+from mlv.store.dvc.repository import Dvc, open_dvc
 from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate, failed
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, TREE, Entry, TreeWriter
 from mlv.store.scratch import scratch
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlv.store.config import ModelConfig
+    from mlv.store.dvc.cache import Cache, Stored, Survey
     from mlv.store.git import Git
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
@@ -70,12 +71,12 @@ def register(
         metadata = _metadata(request, source, config)
         _free_version(versions, request.model)
         folder = top / FOLDER / request.model
-        surveys = _survey(dvc, request, folder)
+        surveys = _survey(dvc.cache, request, folder)
         for role, survey in surveys.items():
             if survey.hidden:
                 name = request.sources[role].name
                 notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
-        artifacts = _store(dvc, request, folder, surveys, progress)
+        artifacts = _store(dvc.cache, request, folder, surveys, progress)
     facts = _lineage(versions, source, request, artifacts, top, notes)
     notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
     manifest = _publish(versions, request, source, artifacts, metadata, facts)
@@ -238,23 +239,27 @@ def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
 # Bytes, then commit and tag ----------------------------------------------------------------
 
 
-def _survey(dvc: Dvc, request: Request, folder: Path) -> dict[str, Survey]:
+def _survey(cache: Cache, request: Request, folder: Path) -> dict[str, Survey]:
     """Look through every artifact before the first byte is stored."""
     return {
-        role: dvc.survey(source, folder / artifact_path(role, source.name))
+        role: cache.survey(source, folder / artifact_path(role, source.name))
         for role, source in request.sources.items()
     }
 
 
 def _store(
-    dvc: Dvc, request: Request, folder: Path, surveys: Mapping[str, Survey], progress: ProgressBar
+    cache: Cache,
+    request: Request,
+    folder: Path,
+    surveys: Mapping[str, Survey],
+    progress: ProgressBar,
 ) -> dict[str, Artifact]:
     artifacts = {}
     for role, survey in surveys.items():
         name = request.sources[role].name
         with progress(f"storing {name}", survey.size) as advance:
             target = folder / artifact_path(role, name)
-            stored = dvc.put(request.sources[role], target, survey, advance)
+            stored = cache.put(request.sources[role], target, survey, advance)
         artifacts[role] = _artifact(role, artifact_path(role, name), stored)
     return artifacts
 

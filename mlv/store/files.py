@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mlv.store.dvc import Dvc
+    from mlv.store.dvc.cache import Cache
+    from mlv.store.dvc.repository import Dvc
     from mlv.store.git import Layout
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Record
@@ -30,7 +31,7 @@ def hand_out(layout: Layout, record: Record, progress: ProgressBar) -> dict[str,
 
 
 def _open(layout: Layout) -> Dvc:
-    from mlv.store.dvc import open_dvc
+    from mlv.store.dvc.repository import open_dvc
 
     return open_dvc(layout)
 
@@ -79,25 +80,25 @@ def verify(layout: Layout, record: Record, progress: ProgressBar, *, fetch: bool
             is_out = path.exists()
             if is_out:
                 handout.compare(path, artifact, version, advance)
-            is_cached = _verify_cached(dvc, record, role, path if is_out else None)
+            is_cached = _verify_cached(dvc.cache, record, role, path if is_out else None)
             outcome[role] = OK if is_out or is_cached else ABSENT
     return outcome
 
 
-def _verify_cached(dvc: Dvc, record: Record, role: str, hashed: Path | None) -> bool:
+def _verify_cached(cache: Cache, record: Record, role: str, hashed: Path | None) -> bool:
     """Hash the cache's objects too, but not a file twice that is linked from there."""
     artifact, version = record.manifest.artifacts[role], record.manifest.version
     try:
-        if dvc.missing([artifact.md5], version.tag):
+        if cache.missing([artifact.md5], version.tag):
             return False
     except NotFound:
         return False
-    listing = dvc.object_path(artifact.md5)
+    listing = cache.object_path(artifact.md5)
     if listing is None:
         return False
     if not artifact.is_directory:
         if hashed is None or not hashed.samefile(listing):
             handout.compare(listing, artifact, version)
         return True
-    handout.check_members(dvc, artifact, version)
+    handout.check_members(cache, artifact, version)
     return True

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from mlv.domain.manifest import Artifact
     from mlv.domain.names import Version
-    from mlv.store.dvc import Dvc
+    from mlv.store.dvc.cache import Cache
+    from mlv.store.dvc.repository import Dvc
     from mlv.store.hashing import Progress
     from mlv.store.versions import Record
 
@@ -155,7 +156,7 @@ def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: 
         aside.mkdir()
         dvc.fetch([a.md5 for a in artifacts.values()], version.tag, progress)
         for artifact in artifacts.values():
-            _bring(dvc, artifact, version, aside / artifact.path, progress)
+            _bring(dvc.cache, artifact, version, aside / artifact.path, progress)
         (aside / MANIFEST).write_bytes(record.data)
         (aside / MANIFEST).chmod(0o444)
         _remember(aside, _stamps(aside, artifacts))
@@ -163,20 +164,20 @@ def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: 
 
 
 def _bring(
-    dvc: Dvc, artifact: Artifact, version: Version, target: Path, progress: Progress
+    cache: Cache, artifact: Artifact, version: Version, target: Path, progress: Progress
 ) -> None:
-    from mlv.store.dvc import link
+    from mlv.store.dvc.cache import link
 
     if not artifact.is_directory:
-        source = dvc.object_path(artifact.md5)
+        source = cache.object_path(artifact.md5)
         assert source
         link(source, target)
         expect(artifact, version, sha256_of(target, progress), source)
         return
     target.mkdir()
     sums = []
-    for member in dvc.members(artifact.md5, artifact.path):
-        source = dvc.object_path(member.md5)
+    for member in cache.members(artifact.md5, artifact.path):
+        source = cache.object_path(member.md5)
         assert source
         path = target / member.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,30 +185,30 @@ def _bring(
         sums.append((member.path, sha256_of(path, progress)))
     found = listing_sha256(sums)
     if found != artifact.sha256:
-        expect(artifact, version, found, _damaged(dvc, artifact))
+        expect(artifact, version, found, _damaged(cache, artifact))
 
 
-def _damaged(dvc: Dvc, artifact: Artifact) -> Path:
+def _damaged(cache: Cache, artifact: Artifact) -> Path:
     """Find the object of a directory that is not what its name says; else the listing."""
-    for member in dvc.members(artifact.md5, artifact.path):
-        path = dvc.object_path(member.md5)
+    for member in cache.members(artifact.md5, artifact.path):
+        path = cache.object_path(member.md5)
         if path and md5_of(path) != member.md5:
             return path
-    listing = dvc.object_path(artifact.md5)
+    listing = cache.object_path(artifact.md5)
     assert listing
     return listing
 
 
-def check_members(dvc: Dvc, artifact: Artifact, version: Version) -> None:
+def check_members(cache: Cache, artifact: Artifact, version: Version) -> None:
     """Hash a directory from its objects in the cache, all of which must be there."""
     sums = []
-    for member in dvc.members(artifact.md5, artifact.path):
-        path = dvc.object_path(member.md5)
+    for member in cache.members(artifact.md5, artifact.path):
+        path = cache.object_path(member.md5)
         assert path
         sums.append((member.path, sha256_of(path)))
     found = listing_sha256(sums)
     if found != artifact.sha256:
-        expect(artifact, version, found, _damaged(dvc, artifact))
+        expect(artifact, version, found, _damaged(cache, artifact))
 
 
 def _put_in_place(aside: Path, folder: Path, record: Record) -> None:

@@ -29,7 +29,7 @@ def find(tree: Git, before: Mapping[str, str], after: Mapping[str, str]) -> list
     names = sorted({path.removesuffix(_NOTE) for path in _notes(before) | _notes(after)})
     here = [name for name in names if os.path.lexists(top / name)]
     if here:
-        from mlv.store.dvc import open_dvc
+        from mlv.store.dvc.repository import open_dvc
 
         with open_dvc(tree.layout) as dvc:
             for name in here:
@@ -70,7 +70,7 @@ def settle(tree: Git, artifacts: list[str], after: Mapping[str, str]) -> list[st
 def _check_out(tree: Git, notes: list[Path]) -> bool:
     if not all(note.is_file() for note in notes):
         return False  # a sparse checkout leaves them out
-    from mlv.store.dvc import open_dvc
+    from mlv.store.dvc.repository import open_dvc
 
     with open_dvc(tree.layout) as dvc:
         if not all(dvc.has_bytes_of(note) for note in notes):

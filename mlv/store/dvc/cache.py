@@ -1,0 +1,248 @@
+"""DVC's cache: putting artifacts into it, and finding objects there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.errors import InvalidInput, NotFound
+from mlv.store.disk import on_disk, real_file, sync_folder, walk_files
+from mlv.store.dvcfiles import Member, is_portable, read_listing
+from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
+from mlv.store.scratch import scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from mlv.store.hashing import Progress
+
+_CACHE_MODE = 0o444  # by this DVC knows that an object is whole
+_IGNORE_FILE = ".dvcignore"
+
+
+class Stored(NamedTuple):
+    """What was put into the cache; a directory also has its files counted."""
+
+    md5: str
+    sha256: str
+    size: int
+    nfiles: int | None = None
+
+
+class Survey(NamedTuple):
+    """What an artifact is made of: path inside (empty for a file) and real file of each.
+
+    ``size`` is in bytes; ``hidden`` counts the files that ``.dvcignore`` leaves out; ``stamps``
+    are path, size and time of a directory's files.
+    """
+
+    files: list[tuple[str, Path]]
+    size: int
+    hidden: int = 0
+    stamps: Sequence[tuple[str, int, int]] = ()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is one file, and no directory."""
+        return not self.files[0][0]
+
+
+class Cache:
+    """The cache in ``folder``, and ``sibling``, that of the main work tree, where there are two.
+
+    ``makedirs`` makes a folder as DVC would (shared caches); ``is_hidden`` asks ``.dvcignore``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sibling: Path | None,
+        makedirs: Callable[[str], None],
+        is_hidden: Callable[[Path], bool],
+    ) -> None:
+        self._cache = folder
+        self._sibling = sibling
+        self._makedirs = makedirs
+        self._is_hidden = is_hidden
+
+    # Putting in ---------------------------------------------------------------------------
+
+    def survey(self, source: Path, target: Path) -> Survey:
+        """Look through an artifact that DVC will see at ``target``; refuse what cannot be kept.
+
+        What ``.dvcignore`` hides there is left out.
+        """
+        with on_disk(source):
+            if not source.is_dir():
+                path = real_file(source, [self._cache])
+                return Survey([("", path)], path.stat().st_size)
+            files: list[tuple[str, Path]] = []
+            stamps: list[tuple[str, int, int]] = []
+            size = hidden = 0
+            for inside, path in walk_files(source, self._cache):
+                if inside.rpartition("/")[2] == _IGNORE_FILE:
+                    raise InvalidInput(
+                        f"{path} would hide files from DVC", hint="leave it out of the artifact"
+                    )
+                if not is_portable(inside):
+                    raise InvalidInput(
+                        f"{str(path)!r} cannot be kept on every system",
+                        hint="rename it: no backslash, no control character",
+                    )
+                if self._is_hidden(target / inside):
+                    hidden += 1
+                else:
+                    facts = path.stat()
+                    files.append((inside, path))
+                    stamps.append((inside, facts.st_size, facts.st_mtime_ns))
+                    size += facts.st_size
+        if not files:
+            but = " that .dvcignore lets through" if hidden else ""
+            raise InvalidInput(
+                f"{source} holds no file{but}", hint="an artifact has at least one file"
+            )
+        return Survey(files, size, hidden, stamps)
+
+    def put(self, source: Path, target: Path, survey: Survey, progress: Progress) -> Stored:
+        """Copy an artifact into the cache, durably, under its md5.
+
+        `InvalidInput` if it is not, in the end, what was surveyed.
+        """
+        changed = InvalidInput(
+            f"{source} changed while it was being registered",
+            hint="wait until training has finished writing it",
+        )
+        try:
+            stored = self._put_all(survey, progress)
+            is_same = survey.is_file or self.survey(source, target).stamps == survey.stamps
+        except FileNotFoundError:
+            raise changed from None
+        if not is_same:
+            raise changed
+        return stored
+
+    def _put_all(self, survey: Survey, progress: Progress) -> Stored:
+        members, sums, size = [], [], 0
+        with self._scratch() as folder:
+            for inside, path in survey.files:
+                digest = self._put(path, folder, progress)
+                members.append(Member(inside, digest.md5))
+                sums.append((inside, digest.sha256))
+                size += digest.size
+            if survey.is_file:
+                stored = Stored(members[0].md5, sums[0][1], size)
+            else:
+                md5 = self._put_listing(members, folder)
+                stored = Stored(md5, listing_sha256(sums), size, len(members))
+            for parent in {self._path(self._cache, m.md5).parent for m in members}:
+                sync_folder(parent)
+            sync_folder(self._path(self._cache, stored.md5).parent)
+        return stored
+
+    def _put(self, source: Path, scratch: Path, progress: Progress) -> Digest:
+        copy = scratch / uuid.uuid4().hex
+        digest = copy_hashed(source, copy, progress)
+        self._install(copy, digest)
+        return digest
+
+    def _put_listing(self, members: list[Member], scratch: Path) -> str:
+        from dvc_data.hashfile.hash_info import HashInfo
+        from dvc_data.hashfile.tree import Tree
+
+        tree = Tree()  # type: ignore[no-untyped-call]
+        for member in members:
+            tree.add(tuple(member.path.split("/")), None, HashInfo("md5", member.md5))
+        source, copy = scratch / "listing", scratch / "listing-copy"
+        source.write_bytes(tree.as_bytes())
+        digest = copy_hashed(source, copy, lambda _: None)
+        self._install(copy, digest._replace(md5=f"{digest.md5}.dir"))
+        return f"{digest.md5}.dir"
+
+    def _install(self, copy: Path, digest: Digest) -> None:
+        """Rename a whole copy to where the cache keeps it, in place of what may lie there.
+
+        An object that lies there already may be damaged, and DVC would not notice.
+        """
+        target = self._path(self._cache, digest.md5)
+        copy.chmod(_CACHE_MODE)
+        self._makedirs(str(target.parent))
+        try:
+            copy.replace(target)
+        except PermissionError:  # a shared cache, and the object is somebody else's
+            if not target.is_file() or sha256_of(target) != digest.sha256:
+                raise
+        if self._sibling:
+            _link_or_copy(target, self._path(self._sibling, digest.md5))
+
+    def _scratch(self) -> AbstractContextManager[Path]:
+        """Make a folder on the cache's file system."""
+        return scratch(self._cache.parent.parent / "mlv-partial")
+
+    # Taking out ---------------------------------------------------------------------------
+
+    def object_path(self, md5: str) -> Path | None:
+        """Find an object in the cache."""
+        for cache in filter(None, (self._cache, self._sibling)):
+            path = self._path(cache, md5)
+            if path.is_file():
+                return path
+        return None
+
+    def members(self, md5: str, name: str) -> list[Member]:
+        """Read the files of a directory whose listing is in the cache."""
+        path = self.object_path(md5)
+        if path is None:
+            raise NotFound(f"the listing of {name} is not in the DVC cache")
+        with on_disk(path):
+            return read_listing(path.read_bytes(), name)
+
+    def missing(self, md5s: Iterable[str], name: str) -> list[str]:
+        """Name the objects that are not in the cache, of directories also their files."""
+        absent = []
+        for md5 in md5s:
+            if self.object_path(md5) is None:
+                absent.append(md5)
+            elif md5.endswith(".dir"):
+                absent += [m.md5 for m in self.members(md5, name) if not self.object_path(m.md5)]
+        return absent
+
+    @staticmethod
+    def _path(cache: Path, md5: str) -> Path:
+        return cache / md5[:2] / md5[2:]
+
+
+def link(source: Path, target: Path) -> None:
+    """Make ``target`` a read-only twin of a cache object: reflink, hard link or copy.
+
+    A hard link only where the object belongs to this user: its owner can change it.
+    """
+    from dvc_objects.fs import system
+
+    with contextlib.suppress(OSError, NotImplementedError):
+        system.reflink(str(source), str(target))  # type: ignore[no-untyped-call]
+        target.chmod(_CACHE_MODE)
+        return
+    target.unlink(missing_ok=True)
+    facts = source.stat()
+    is_own = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+    if is_own and stat.S_IMODE(facts.st_mode) == _CACHE_MODE:
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
+    target.chmod(_CACHE_MODE)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return
+    beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
+    link(source, beside)
+    beside.replace(target)
