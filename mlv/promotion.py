@@ -114,6 +114,10 @@ def _check_still(versions: Versions, tip: Tip, action: str, step: Step, pointer:
         return
     was, now = (_tag(step.model, number) for number in (step.seen, pointer.current))
     who = who_moved(versions, tip, step.model)
+    if action == pointers.ROLLBACK and pointer.current is not None and pointer.previous is None:
+        raise ChangedMeanwhile(
+            f"already rolled back to {now} by {who}: nothing was changed", hint="see mlv status"
+        )
     raise ChangedMeanwhile(
         f"{now} is live, not {was}: production moved meanwhile ({who})",
         hint="look at mlv status, then decide again; --from says what you saw",
@@ -124,10 +128,13 @@ def _with_who(
     versions: Versions, tip: Tip, model: str, pointer: Pointer, error: NoPreviousVersion
 ) -> NoPreviousVersion:
     """Say who rolled back already: of two at once, the second goes no further."""
-    if pointer.current is None or len(pointer.status) == 1:
+    if pointer.current is None or pointers.ARCHIVED not in pointer.status.values():
         return error
-    who = who_moved(versions, tip, model)
-    return NoPreviousVersion(f"{error.message} ({who})", hint=error.hint)
+    now, who = _tag(model, pointer.current), who_moved(versions, tip, model)
+    return NoPreviousVersion(
+        f"No previous version to roll back to: already rolled back to {now} by {who}",
+        hint=error.hint,
+    )
 
 
 def who_moved(versions: Versions, tip: Tip, model: str) -> str:

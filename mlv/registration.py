@@ -312,7 +312,7 @@ def renumber(versions: Versions, version: Version, taken: str) -> Version:
     """
     git = versions.git
     old = versions.record(version)
-    kept = git.objects.read(kept_ref(version))
+    kept, held = (git.objects.read(ref) for ref in (kept_ref(version), f"refs/tags/{version.tag}"))
     new = _free_version(versions, version.model)
     data = {**old.manifest.data, "version": new.name}
     manifest = manifests.parse(Manifest(new, old.manifest.artifacts, data).to_bytes(), new)
@@ -321,7 +321,7 @@ def renumber(versions: Versions, version: Version, taken: str) -> Version:
     parent = git.line("rev-parse", f"{old.tag.commit}^")
     root = versions.entries(old.tag.commit) or []
     commit = _commit(git, parent, root, manifest, requirements)
-    freed = [RefUpdate(f"refs/tags/{version.tag}", taken, old.tag.oid)]
+    freed = [RefUpdate(f"refs/tags/{version.tag}", taken, held.oid if held else NO_OBJECT)]
     if kept:
         freed.append(RefUpdate(kept_ref(version), NO_OBJECT, kept.oid))
     _tag(git, manifest, commit, git.identity(), freed)

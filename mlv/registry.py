@@ -247,6 +247,9 @@ class ModelRegistry:
         sharing = self._share()
         fetched = share.fetch(sharing)
         self._tell(fetched.warnings)
+        if fetched.tip is None:
+            self.push()  # a first push: all that the branch speaks of
+            fetched = share.fetch(sharing)
         made = plan(sharing.versions, References(sharing.versions, self.model), asked)
         for step in made.steps:
             if step.seen is not None:
@@ -273,11 +276,9 @@ class ModelRegistry:
 
     def fetch(self) -> Fetched:
         """Bring the registry branch and every version's tag here; warn of a tag that was moved."""
-        from mlv.sharing import pushing, share
+        from mlv.sharing import share
 
-        sharing = self._share()
-        fetched = share.fetch(sharing)
-        pushing.forget_published(sharing, fetched)
+        fetched = share.fetch(self._share())
         self._tell(fetched.warnings)
         return fetched
 

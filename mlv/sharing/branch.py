@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
 from mlv.drafting import draft
-from mlv.errors import ChangedMeanwhile, RefusedByRemote, RegistryError
+from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, RegistryError
 from mlv.promotion import Change, changes, check_reason, decide, ready_trees, reflog
 from mlv.sharing.objects import deliver, deliver_own
 from mlv.sharing.pushing import announce, moved, protected, settle, tag_update
@@ -18,9 +18,11 @@ from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 
 if TYPE_CHECKING:
+    from mlv.domain.names import Version
     from mlv.drafting import Draft, Moved
     from mlv.promotion import Plan
     from mlv.sharing.share import Fetched, Share
+    from mlv.store.dvc.repository import Dvc
     from mlv.store.versions import Record, Tip
 
 _ATTEMPTS = 50
@@ -35,9 +37,10 @@ def carry_out(share: Share, plan: Plan, fetched: Fetched) -> Change:
     ``fetched`` is what the caller's references were resolved against.
     """
     check_reason(plan.reason)
+    seen_there: set[Version] = set()
     for attempt in range(_ATTEMPTS):
         try:
-            return _attempt(share, plan, fetched)
+            return _attempt(share, plan, fetched, seen_there)
         except ChangedMeanwhile as error:
             if attempt == _ATTEMPTS - 1 or not isinstance(error, _LostRace):
                 raise
@@ -50,7 +53,7 @@ class _LostRace(ChangedMeanwhile):
     """The branch moved between reading and publishing: read again, decide again."""
 
 
-def _attempt(share: Share, plan: Plan, fetched: Fetched) -> Change:
+def _attempt(share: Share, plan: Plan, fetched: Fetched, seen_there: set[Version]) -> Change:
     versions = share.versions
     tip = versions.need_tip()
     decided = decide(versions, tip, plan)
@@ -58,7 +61,9 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched) -> Change:
     if not changed:
         return Change(plan.action, decided, None)
     made = draft(versions, tip, plan.action, changed, plan.reason)
-    fresh = _bring_bytes(share, fetched, changed) if plan.action in _MAKES_USE else []
+    fresh = []
+    if plan.action in _MAKES_USE:
+        fresh = _bring_bytes(share, plan.action, fetched, changed, seen_there)
     branch = RefUpdate(share.branch_ref, made.commit, fetched.tip or NO_OBJECT)
     try:
         share.remote.push([branch, *(tag_update(record) for record in fresh)])
@@ -73,26 +78,51 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched) -> Change:
     return Change(plan.action, decided, made.commit, tuple(notes))
 
 
-def _bring_bytes(share: Share, fetched: Fetched, changed: tuple[Moved, ...]) -> list[Record]:
-    """Have the versions' bytes on the DVC remote; give those whose tags must be published too."""
-    fresh = []
-    with open_dvc(share.git.layout) as dvc:
-        for version in {each.version: None for each in changed}:
-            if version in fetched.moved:
-                raise moved(share, version)
-            if version in fetched.taken:
-                raise ChangedMeanwhile(
-                    f"{version.tag} here was never published, and {share.remote.name} has another",
-                    hint=f"mlv push {version.tag} registers yours anew under the next number",
-                )
-            record = share.versions.record(version)
-            if version in fetched.tags:
-                deliver_own(share, dvc, record.manifest)
-                continue
-            announce(share, record)
-            deliver(share, dvc, record, partial=False)
-            fresh.append(record)
-    return fresh
+def _bring_bytes(
+    share: Share,
+    action: str,
+    fetched: Fetched,
+    changed: tuple[Moved, ...],
+    seen_there: set[Version],
+) -> list[Record]:
+    """Have the versions' bytes on the DVC remote; give those whose tags must be published too.
+
+    What was seen there is remembered, so that who loses a race asks once.
+    """
+    records = [_record(share, fetched, each.version) for each in changed]
+    wanted = [record for record in records if record.tag.version not in seen_there]
+    if wanted:
+        with open_dvc(share.git.layout) as dvc:
+            for record in wanted:
+                _bring(share, dvc, action, record, is_published=record.tag.version in fetched.tags)
+                seen_there.add(record.tag.version)
+    return [record for record in records if record.tag.version not in fetched.tags]
+
+
+def _record(share: Share, fetched: Fetched, version: Version) -> Record:
+    if version in fetched.moved:
+        raise moved(share, version)
+    if version in fetched.taken:
+        raise ChangedMeanwhile(
+            f"{version.tag} here was never published, and {share.remote.name} has another",
+            hint=f"mlv push {version.tag} registers yours anew under the next number",
+        )
+    return share.versions.record(version)
+
+
+def _bring(share: Share, dvc: Dvc, action: str, record: Record, *, is_published: bool) -> None:
+    if not is_published:
+        announce(share, record)
+        deliver(share, dvc, record, partial=False)
+        return
+    try:
+        deliver_own(share, dvc, record.manifest)
+    except ProgramError as error:
+        if action != pointers.ROLLBACK:
+            raise
+        # It was live once, and whoever has it still can load it: go back all the same.
+        share.notify(f"whether the bytes of {record.tag.version.tag} are there is not known: "
+                     f"{error.message}")  # fmt: skip
 
 
 # The local branch follows -------------------------------------------------------------------

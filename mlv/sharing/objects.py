@@ -44,7 +44,7 @@ def deliver(share: Share, dvc: Dvc, record: Record, *, partial: bool) -> Deliver
     it is the version's own.
     """
     tag, manifest = record.tag.version.tag, record.manifest
-    _refuse_credentials(share, record)
+    refuse_credentials(share, record.tag.commit, tag)
     outputs = dvc.outputs(record.tag.commit)
     own = f"{folder_of(manifest.version.model)}/"
     done = deliver_outputs(share, dvc, outputs, tag)
@@ -137,11 +137,12 @@ def _deliver_to(
 def _absent(remote: Remote, wanted: Mapping[str, _Wanted]) -> list[str]:
     """Name the objects that are not there, or shorter or longer than they should be."""
     there = remote.sizes(wanted)
-    return [
-        md5
-        for md5, facts in wanted.items()
-        if md5 not in there or (None not in (size := (facts.size, there[md5])) and len({*size}) > 1)
-    ]
+    absent = []
+    for md5, facts in wanted.items():
+        sizes = {facts.size, there.get(md5)} - {None}
+        if md5 not in there or len(sizes) > 1:
+            absent.append(md5)
+    return absent
 
 
 def _objects(
@@ -172,12 +173,13 @@ def _size(cache: Cache, md5: str, stated: int | None) -> int | None:
     return path.stat().st_size if path else stated
 
 
-def _refuse_credentials(share: Share, record: Record) -> None:
-    data = share.versions.blob(record.tag.commit, ".dvc/config")
+def refuse_credentials(share: Share, commit: str, name: str) -> None:
+    """Refuse to publish a commit whose ``.dvc/config`` holds a password."""
+    data = share.versions.blob(commit, ".dvc/config")
     found = credential_in(data) if data else None
     if found:
         raise ConfigError(
-            f".dvc/config:{found.line} of {record.tag.version.tag} holds a credential "
+            f".dvc/config:{found.line} of {name} holds a credential "
             f"({found.key}), which pushing would publish",
             hint=f"dvc remote modify --local <name> {found.key} ... keeps it out of Git; "
             "commit .dvc/config without it, register again, and change what was committed",

@@ -12,18 +12,23 @@ from mlv.errors import (
     ConfigError,
     IntegrityError,
     RefusedByRemote,
-    RegistryError,
     StatusError,
 )
 from mlv.registration import renumber
-from mlv.sharing.objects import Delivered, deliver, deliver_outputs, deliver_own
+from mlv.sharing.objects import (
+    Delivered,
+    deliver,
+    deliver_outputs,
+    deliver_own,
+    refuse_credentials,
+)
 from mlv.sharing.share import fetch
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, kept_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from mlv.domain.names import Version
     from mlv.sharing.share import Fetched, Share
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 200  # many may register at once; of those who try, one wins each time
 _LONGEST_PAUSE = 0.5  # seconds
+_MOST_AT_ONCE = 300  # refs in one push: what a command line can hold, also on Windows
 
 
 class Pushed(NamedTuple):
@@ -97,15 +103,16 @@ def _attempt(
     tip = _branch_to_push(share, here, fetched) if order.branch else None
     updates = [tag_update(record) for record in fresh]
     if tip and tip.local:
+        refuse_credentials(share, tip.local, share.versions.config.branch)
         done = deliver_outputs(share, dvc, dvc.outputs(tip.local), share.versions.config.branch)
         pushed = pushed.with_objects(done)
         _tell_lacking(share, done)
         updates.append(RefUpdate(share.branch_ref, tip.local, fetched.tip or NO_OBJECT))
-    if updates:
-        try:
-            share.remote.push(updates)
-        except RefusedByRemote as error:
-            raise protected(share, error, tip.local if tip else None) from error
+    try:
+        for at in range(0, len(updates), _MOST_AT_ONCE):
+            share.remote.push(updates[at : at + _MOST_AT_ONCE])
+    except RefusedByRemote as error:
+        raise protected(share, error, tip.local if tip else None) from error
     settle(share, dvc, fresh)
     return pushed._replace(
         versions=tuple(r.tag.version for r in fresh),
@@ -257,27 +264,16 @@ def settle(share: Share, dvc: Dvc, records: Iterable[Record]) -> None:
 
     Somebody may have purged an object between our look and our tag.
     """
-    gone: list[RefUpdate] = []
+    updates = []
     for record in records:
         deliver_own(share, dvc, record.manifest)
-        ref = kept_ref(record.tag.version)
-        found = share.git.objects.read(ref)
-        if found:
-            gone.append(RefUpdate(ref, NO_OBJECT, found.oid))
+        version, oid = record.tag.version, record.tag.oid
+        if share.git.objects.read(f"refs/tags/{version.tag}") is None:
+            updates.append(RefUpdate(f"refs/tags/{version.tag}", oid, NO_OBJECT))
+        if share.git.objects.read(kept_ref(version)):
+            updates.append(RefUpdate(kept_ref(version), NO_OBJECT, oid))
     try:
-        if gone:
-            share.git.update_refs(gone, "mlv: published")
-    except RegistryError:
-        return  # another mlv let go of them first; the next push sees to the rest
-
-
-def forget_published(share: Share, fetched: Fetched) -> None:
-    """Let go of what keeps versions that turn out to be published."""
-    kept = share.versions.tag_ids("refs/mlv/")
-    gone: Sequence[RefUpdate] = [
-        RefUpdate(kept_ref(version), NO_OBJECT, oid)
-        for version, oid in kept.items()
-        if fetched.tags.get(version) == oid
-    ]
-    if gone:
-        share.git.update_refs(gone, "mlv: published")
+        if updates:
+            share.git.update_refs(updates, "mlv: published")
+    except ChangedMeanwhile:
+        return  # another mlv was faster; the next fetch sees to the rest

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.names import Version
-from mlv.errors import RegistryError
+from mlv.errors import ChangedMeanwhile, RegistryError
+from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.versions import kept_ref
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def fetch(share: Share) -> Fetched:
     tip = there.pop(share.branch_ref, None)
     named = ((Version.from_tag(ref.removeprefix(_TAGS)), oid) for ref, oid in there.items())
     tags = {version: oid for version, oid in named if version}
-    here = versions.tag_ids()
+    here = {**versions.tag_ids("refs/mlv/"), **versions.tag_ids()}
     new = sorted(tags.keys() - here.keys())
     refspecs = [f"{_TAGS}{v.tag}:{_TAGS}{v.tag}" for v in new]
     if tip and tip != _id(share.git, versions.remote_ref):
@@ -84,7 +85,23 @@ def fetch(share: Share) -> Fetched:
     other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
     taken = [v for v in other if _id(share.git, kept_ref(v))]
     moved = [v for v in other if v not in taken and _is_other(versions, v, tags[v])]
+    _let_go(share, tags)
     return Fetched(tip, tags, tuple(new), tuple(moved), tuple(taken))
+
+
+def _let_go(share: Share, tags: Mapping[Version, str]) -> None:
+    """Remove what kept versions that turn out to be published."""
+    kept = share.versions.tag_ids("refs/mlv/")
+    gone = [
+        RefUpdate(kept_ref(version), NO_OBJECT, oid)
+        for version, oid in kept.items()
+        if tags.get(version) == oid == _id(share.git, f"{_TAGS}{version.tag}")
+    ]
+    try:
+        if gone:
+            share.git.update_refs(gone, "mlv: published")
+    except ChangedMeanwhile:
+        return  # another mlv was faster
 
 
 def _id(git: Git, ref: str) -> str | None:

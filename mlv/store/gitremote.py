@@ -110,8 +110,8 @@ class GitRemote:
             for line in result.stdout.decode(errors="replace").splitlines()
             if line.startswith("!")
         ]
-        if not rejected:
-            return self._unreachable(argv, result)
+        if not rejected:  # it was not even sent, such as by the user's own pre-push hook
+            return failed(("git", *argv), result)
         said = _SAID.findall(result.stderr)
         refs = [words[1].rpartition(":")[2] for words in rejected if "atomic" not in words[-1]]
         names = ", ".join(map(_short, refs or [u.ref for u in updates]))
