@@ -27,15 +27,11 @@ def free_port() -> int:
     chance = random.SystemRandom()
     while True:
         port = chance.randrange(10_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, port)) == 0:
-                continue
-            try:
-                probe = socket.create_server((LOOPBACK, port))
-            except OSError:
-                continue
-            probe.close()
-            return port
+        try:
+            socket.create_server((LOOPBACK, port)).close()
+        except OSError:
+            continue
+        return port
 
 
 def program(name: str, package: str) -> str:

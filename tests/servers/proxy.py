@@ -94,9 +94,7 @@ class Proxy:
 
     def _reset(self) -> None:
         for link in self._links:
-            link.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE
-            )
+            link.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             link.transport.abort()
 
     def _over(self) -> bool:

@@ -81,6 +81,7 @@ class S3:
     @cached_property
     def client(self) -> Any:
         """A client with the writer's rights."""
+        from botocore.config import Config
         from botocore.session import Session
 
         keys = self.credentials("writer")
@@ -90,6 +91,8 @@ class S3:
             region_name="us-east-1",
             aws_access_key_id=keys["access_key_id"],
             aws_secret_access_key=keys["secret_access_key"],
+            # Who waits for the server asks again by itself, and sooner.
+            config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30),
         )
 
     def answers(self) -> bool:

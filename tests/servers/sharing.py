@@ -73,8 +73,8 @@ class Shared:
     ) -> Path:
         """Return a new clone, configured for Git and DVC as a member of the team has it.
 
-        Whom it is a clone of says ``git_as`` and ``dvc_as``: `writer`, `reader` or `stranger`, whose
-        credentials are wrong. With a port it goes through the proxy there.
+        ``git_as`` and ``dvc_as`` say whose credentials it bears: those of a `writer`, a `reader`,
+        or a `stranger`, whose are wrong. With a port it goes through the proxy there.
         """
         home = self.folder / f"{name}-home"
         home.mkdir()

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.servers.sharing import Shared
 
+    Share = Callable[..., Shared]
     Program = Callable[..., str]
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
     WriteModel = Callable[..., Path]
@@ -64,3 +67,23 @@ def test_versions_and_production_come_back_in_a_new_clone(
         assert_whole(bob, version)
         assert git(bob, "status", "--porcelain") == ""
     assert len(shared.storage.objects()) == 5  # m1 = s1, m2 = s2; the tokenizer, and its files
+
+
+@pytest.mark.parametrize("over", ["http", "s3", "ssh"])
+def test_no_version_is_handed_out_that_the_dvc_remote_has_changed(
+    share: Share, git: Program, dvc: Program, mlv: Mlv, write_model: WriteModel, over: str
+) -> None:
+    shared = share(git="ssh", dvc=over)
+    ada = shared.clone("ada")
+    did(mlv(ada, "register", str(write_model(ada.parent / "m.pkl")), "--no-preprocessor"))
+    dvc(ada, "push", "--all-tags")
+    git(ada, "push", "--quiet", "origin", "model-v1")
+    [model] = shared.storage.objects()
+    honest = shared.storage.read(model)
+
+    shared.storage.write(model, honest[:-1] + b"?")
+    bob = shared.clone("bob")
+    refused = mlv(bob, "pull", "v1")
+    assert refused.returncode == 4, refused.stderr
+    shared.storage.write(model, honest)
+    did(mlv(shared.clone("eve"), "pull", "v1"))

@@ -111,10 +111,10 @@ def listening(handler: type[Handler]) -> Iterator[int]:
 class GitHandler(Handler):
     """Git's own ``http-backend``, which serves any repository on this disk."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the base's name
+    def do_GET(self) -> None:
         self._serve()
 
-    def do_POST(self) -> None:  # noqa: N802 - the base's name
+    def do_POST(self) -> None:
         self._serve()
 
     def _serve(self) -> None:
@@ -198,17 +198,17 @@ class DvcHandler(Handler):
     def _file(self) -> Path:
         return Path(unquote(urlsplit(self.path).path))
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the base's name
+    def do_HEAD(self) -> None:
         self.do_GET()
 
-    def do_GET(self) -> None:  # noqa: N802 - the base's name
+    def do_GET(self) -> None:
         if self.admitted(writing=False):
             try:
                 self.answer(HTTPStatus.OK, self._file().read_bytes())
             except OSError:
                 self.answer(HTTPStatus.NOT_FOUND)
 
-    def do_POST(self) -> None:  # noqa: N802 - the base's name
+    def do_POST(self) -> None:
         if self.admitted(writing=True):
             file = self._file()
             file.parent.mkdir(parents=True, exist_ok=True)
