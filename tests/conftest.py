@@ -63,8 +63,8 @@ SERVERS = Path(__file__).parent / "servers"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave what needs real servers to those who ask for it: `pytest tests/servers`."""
-    if collection_path != SERVERS:
+    """Leave what needs real servers to those who ask: `pytest tests/servers`, `-m servers`."""
+    if collection_path != SERVERS or "servers" in config.option.markexpr:
         return None
     start = config.invocation_params.dir
     asked = [(start / arg.partition("::")[0]).resolve() for arg in config.args]
