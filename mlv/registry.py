@@ -19,6 +19,7 @@ from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import date
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
@@ -284,6 +285,35 @@ class ModelRegistry:
         self.need_known()
 
         return overview(self._versions, self.model)
+
+    # Remembering --------------------------------------------------------------------------
+
+    def history(self) -> list[dict[str, Any]]:
+        """Tell every registration and every change of a pointer, oldest first (docs/json.md)."""
+        from mlv import timeline
+
+        tip = self._versions.need_tip()
+        self._warn(tip)
+        events = timeline.events(self._versions, tip, self.model, self._notify)
+        if not events:
+            self.need_known()
+        return [event.to_dict() for event in events]
+
+    def at(self, when: str | date) -> dict[str, Any]:
+        """Say what was live at a moment, since when and by whom, and its hashes (docs/json.md).
+
+        ``when`` is a time as RFC 3339 writes it, or a datetime; without a zone it is local time. A
+        date alone means the end of that day.
+        """
+        from mlv import moment
+
+        asked = moment.parse_when(when)
+        tip = self._versions.need_tip()
+        self._warn(tip)
+        found = moment.at(self._versions, tip, asked, self.model)
+        if not found.models:
+            self.need_known()
+        return found.to_dict()
 
     # Files --------------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ _COMMANDS = {
     "compare": "reading",
     "status": "reading",
     "current": "reading",
+    "history": "remembering",
+    "at": "remembering",
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",

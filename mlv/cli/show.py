@@ -47,6 +47,18 @@ def as_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+def as_json_lines(documents: Sequence[object]) -> None:
+    """Print a JSON array of many documents, one a line, in ASCII."""
+    rows = ",\n".join(f"  {json.dumps(document)}" for document in documents)
+    click.echo(f"[\n{rows}\n]" if rows else "[]")
+
+
+def cell(value: object) -> str:
+    """Write a value into CSV: harmless to a terminal, and no formula to a spreadsheet."""
+    text = "" if value is None else plain(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
 def status(name: str, width: int = 0) -> str:
     """Colour a status."""
     return click.style(name.ljust(width), fg=STATUS_COLOURS.get(name))

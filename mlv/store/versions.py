@@ -16,7 +16,7 @@ from mlv.errors import (
 from mlv.store.objects import BLOB, COMMIT, FOLDER_MODE, TAG, parse_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.pointer import Pointer
@@ -281,6 +281,16 @@ class Versions:
             else:
                 if manifest:
                     yield tag, manifest
+
+    def ours(self, refs: Iterable[str]) -> Iterator[Version]:
+        """Give the versions among these refs, past foreign tags that are only called like one."""
+        for ref in refs:
+            version = Version.from_tag(_tag_name(ref))
+            commit = self.git.objects.read(f"{ref}^{{commit}}") if version else None
+            if version and commit:
+                tag = Tag(version, commit.oid, commit.oid, None)
+                if self._manifest_below(tag) is not None:
+                    yield version
 
     def record(self, version: Version) -> Record:
         """Read one version whole; its tag, name and manifest must agree."""
