@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import config as configs
-from mlv.store import dvc, versionfolder
+from mlv.store import dvc, hooks, versionfolder
 from mlv.store.git import Git, find, init_git
 from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged
@@ -36,8 +36,11 @@ class Initialised(NamedTuple):
     notes: tuple[str, ...]
 
 
-def initialise(path: Path) -> Initialised:
-    """Make ``path`` a registry: add what is missing, and commit only that."""
+def initialise(path: Path, *, with_hooks: bool = False) -> Initialised:
+    """Make ``path`` a registry: add what is missing, and commit only that.
+
+    ``with_hooks`` installs the pre-push hook as well, which is this clone's alone.
+    """
     made: list[str] = []
     if not path.is_dir() or not _is_in_git(path):
         init_git(path)
@@ -50,6 +53,10 @@ def initialise(path: Path) -> Initialised:
         _commit(git, paths)
         made.append("commit of these")
     notes = _remote_notes(git, branch)
+    if with_hooks:
+        done, note = hooks.install_pre_push(git)
+        made += ["pre-push hook"] if done else []
+        notes += [note] if note else []
     return Initialised(top, branch, tuple(made), tuple(notes))
 
 

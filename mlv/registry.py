@@ -18,7 +18,7 @@ from mlv.store.git import JOURNAL, Git, find
 from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
     from mlv.domain.manifest import Manifest
@@ -81,12 +81,12 @@ class ModelRegistry:
         return cls(path, model)
 
     @staticmethod
-    def initialise(path: AnyPath = ".") -> Initialised:
-        """Do what `init` does, and tell what was made."""
+    def initialise(path: AnyPath = ".", *, with_hooks: bool = False) -> Initialised:
+        """Do what `init` does, and tell what was made; ``with_hooks`` adds the pre-push hook."""
         from mlv.initialisation import initialise
 
         with on_disk(Path(path)):
-            return initialise(Path(path))
+            return initialise(Path(path), with_hooks=with_hooks)
 
     @property
     def path(self) -> Path:
@@ -314,6 +314,20 @@ class ModelRegistry:
         if not found.models:
             self.need_known()
         return found.to_dict()
+
+    def check_push(self, lines: Iterable[str] | None = None) -> None:
+        """Refuse a push that would rewrite what was live, or publish a merged registration.
+
+        ``lines`` are what git writes to a pre-push hook; without them the registry branch is held
+        against the remote's as it was last fetched.
+        """
+        from mlv import pushcheck
+
+        if lines is None:
+            tip = self._versions.need_tip()
+            pushcheck.check_successor(self._versions, tip.remote, tip.local or tip.commit)
+        else:
+            pushcheck.check_pushes(self._versions, pushcheck.parse(lines))
 
     # Files --------------------------------------------------------------------------------
 

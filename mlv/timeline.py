@@ -14,7 +14,7 @@ from mlv.errors import ConfigError, IntegrityError, RegistryError
 from mlv.store import pointerlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from mlv.domain.landing import Landing, PointerChange
     from mlv.domain.pointer import Pointer
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 
 
 class Placed(NamedTuple):
-    """A pointer commit, when it went live, and whether that may have been earlier (`Event`)."""
+    """A pointer commit, when it went live, and since when at the earliest (`Event.since`).
+
+    ``side`` are the pointer commits that it merged, newest first.
+    """
 
     landing: Landing
     at: int
-    since: int | None
+    since: int | None = None
+    side: Sequence[Landing] = ()
 
 
 def chain(versions: Versions, tip: Tip, model: str | None) -> list[Placed]:
@@ -36,39 +40,32 @@ def chain(versions: Versions, tip: Tip, model: str | None) -> list[Placed]:
             "history was cut off when this repository was cloned: the answer would be wrong",
             hint="git fetch --unshallow",
         )
-    newest_first = pointerlog.landings(versions.git, tip.commit, model)
-    since = _uncertain(versions, [each for each in newest_first if each.is_merge], model)
-    found = newest_first[::-1]
+    found = pointerlog.landings(versions.git, tip.commit, model)[::-1]
+    sides = pointerlog.merged_sides(versions.git, [each for each in found if each.is_merge], model)
     times = landing.times([each.committed_at for each in found], time.time())
-    return [
-        Placed(each, at, min(since[each.commit], at) if each.commit in since else None)
-        for each, at in zip(found, times, strict=True)
-    ]
+    placed = []
+    for each, at in zip(found, times, strict=True):
+        side = sides.get(each.commit, [])
+        since = min(side[-1].committed_at, at) if _is_uncertain(versions, each, side) else None
+        placed.append(Placed(each, at, since, side))
+    return placed
 
 
-def _uncertain(versions: Versions, merges: list[Landing], model: str | None) -> dict[str, int]:
-    """Find merges that may have turned first-parent round, and the first time they leave open.
+def _is_uncertain(versions: Versions, merge: Landing, side: Sequence[Landing]) -> bool:
+    """Whether a merge may have turned first-parent round, so that its side was live before.
 
     After a `git pull` and a push the branch goes on from the developer's commit, and what had been
     published meanwhile stands on the merged side, as a pull request's commits do. Which it was,
     the graph alone does not say: `landing.looks_turned` and git's own words for such a merge do.
     """
-    if not merges:
-        return {}
-    git, config = versions.git, versions.config
-    sides = pointerlog.merged_sides(git, merges, model)
-    found = {}
-    for merge in merges:
-        side = sides[merge.commit]
-        if side and (
-            landing.names_the_branch(merge, config.branch, config.remote)
-            or _looks_turned(versions, merge, side)
-        ):
-            found[merge.commit] = min(each.committed_at for each in side)
-    return found
+    config = versions.config
+    return bool(side) and (
+        landing.names_the_branch(merge, config.branch, config.remote)
+        or _looks_turned(versions, merge, side)
+    )
 
 
-def _looks_turned(versions: Versions, merge: Landing, side: list[Landing]) -> bool:
+def _looks_turned(versions: Versions, merge: Landing, side: Sequence[Landing]) -> bool:
     first = pointerlog.commit_at(versions.git, merge.parents[0])
     # On top of the first parent a pull would have moved the branch without a merge.
     return (
@@ -136,22 +133,25 @@ def _read(before: _Known, model: str, data: bytes | None) -> _Known:
 
 
 def event(versions: Versions, step: Step, placed: Placed) -> Event:
-    """Say who took a step, when and why."""
+    """Say who took a step, when and why: of a merge, who made what it merged, and who merged."""
     found = placed.landing
-    return Event(
-        step, placed.at, found.author, found.committer, _reason(versions, found), found.commit,
-        placed.since,
-    )  # fmt: skip
+    author, committer, reason = found.author, found.committer, history.reason(found.message)
+    merged = _merged(versions, placed, step.model)
+    if merged:
+        author, committer = merged.author, author
+        if reason is None or reason == merged.subject:  # as a forge writes it
+            reason = history.reason(merged.message)
+    return Event(step, placed.at, author, committer, reason, found.commit, placed.since)
 
 
-def _reason(versions: Versions, found: Landing) -> str | None:
-    """Give the reason in a commit's message; where a merge gives none, that of what it merged."""
-    said = history.reason(found.message)
-    merged = pointerlog.commit_at(versions.git, found.parents[1]) if found.is_merge else None
-    # A forge's merge repeats the subject of what it merged.
-    if merged and (said is None or said == merged.subject):
-        return history.reason(merged.message)
-    return said
+def _merged(versions: Versions, placed: Placed, model: str) -> Landing | None:
+    """Find the commit on the merged side that moved the model's pointer."""
+    for each in placed.side:
+        if any(change.model == model for change in each.changes):
+            return each
+    found = placed.landing
+    is_told = placed.side or not found.is_merge
+    return None if is_told else pointerlog.commit_at(versions.git, found.parents[1])
 
 
 def _registrations(
@@ -182,7 +182,7 @@ def last_event(
         before, after = (read_pointer(versions, model, b) for b in (change.before, change.after))
         for step in history.steps(before, after) if before and after else ():
             if step.number == number and step.kind in kinds:
-                return event(versions, step, Placed(found, found.committed_at, None))
+                return event(versions, step, Placed(found, found.committed_at))
     return None
 
 

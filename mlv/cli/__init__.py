@@ -33,6 +33,7 @@ _COMMANDS = {
     "rollback": "moving",
     "pull": "fetching",
     "verify": "fetching",
+    "check-push": "setting_up",
     "demo": "demo",
 }
 
@@ -47,7 +48,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"mlv.cli.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def resolve_command(

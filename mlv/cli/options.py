@@ -67,7 +67,7 @@ def command(*decorators: Callable[[Any], Any], model: bool = True) -> Callable[[
             (*decorators, *((_MODEL,) if model else ()), _JSON, _QUIET, _FOLDER)
         ):
             wrapped = decorator(wrapped)
-        name = function.__name__.removesuffix("_command")
+        name = function.__name__.removesuffix("_command").replace("_", "-")
         made: click.Command = click.command(name)(wrapped)
         return made
 

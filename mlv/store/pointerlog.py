@@ -36,13 +36,16 @@ def merged_sides(
 ) -> dict[str, list[Landing]]:
     """Find the pointer commits that merges of one first-parent chain brought, newest first.
 
-    ``merges`` are in the order of the chain, newest first. Of each side the first-parent chain
+    ``merges`` are in the order of the chain, oldest first. Of each side the first-parent chain
     counts.
     """
+    if not merges:
+        return {}
+    newest = merges[-1].commit
     # With --parents git names, as parents, the nearest of the commits that it shows.
-    data = git.run(*_LOG, "--full-history", "--parents", merges[0].commit, "--", _path(model))
+    data = git.run(*_LOG, "--full-history", "--parents", newest, "--", _path(model))
     known = {landing.commit: landing for landing in _parse(data, keep_all=True)}
-    chain = set(_first_parents(known, merges[0].commit))
+    chain = set(_first_parents(known, newest))
     sides: dict[str, list[Landing]] = {}
     for merge in merges:
         side = sides[merge.commit] = []
