@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,14 +39,11 @@ def history_command(session: Session, *, as_csv: bool) -> None:
     elif as_csv:
         click.echo(_csv(events), nl=False)
     elif session.quiet:
-        for event in events:
-            show.line(f"{event['time']} {event['action']} {_tag(event)}")
+        show.lines([f"{event['time']} {event['action']} {_tag(event)}" for event in events])
     elif events:
         rows = [_row(event) for event in events]
-        for text in show.table(
-            ["time", "what", "version", "was", "by", "commit", "reason"], rows, keep=7
-        ):
-            show.line(text)
+        headings = ["time", "what", "version", "was", "by", "commit", "reason"]
+        show.lines(show.table(headings, rows, keep=len(headings)))
         _explain(events)
     else:
         show.note("nothing has happened yet: mlv register MODEL --preprocessor FILE begins")
@@ -60,13 +58,18 @@ def _row(event: dict[str, Any]) -> list[str]:
     doubt = "?" if event["uncertain_since"] else ""
     return [
         show.time(event["time"]) + doubt,
-        click.style(_WORDS[action], fg=_COLOURS.get(action)),
+        _what(action),
         _tag(event),
         event["was"] or "-",
         _people(event),
         event["commit"][:10],
         _why(event),
     ]
+
+
+@cache
+def _what(action: str) -> str:
+    return click.style(_WORDS[action], fg=_COLOURS.get(action))
 
 
 def _people(event: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,8 +23,11 @@ STATUS_COLOURS = {
 
 def printable(text: object) -> str:
     """Make text from a repository harmless to a terminal; line breaks stay."""
+    text = str(text)
+    if text.isprintable():
+        return text
     return "".join(
-        char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in str(text)
+        char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text
     )
 
 
@@ -35,6 +39,12 @@ def plain(text: object) -> str:
 def line(text: str = "") -> None:
     """Print a line of the answer."""
     click.echo(text)
+
+
+def lines(texts: Sequence[str]) -> None:
+    """Print lines of the answer, at once."""
+    if texts:
+        click.echo("\n".join(texts))
 
 
 def note(text: str) -> None:
@@ -59,6 +69,7 @@ def cell(value: object) -> str:
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
+@cache
 def status(name: str, width: int = 0) -> str:
     """Colour a status."""
     return click.style(name.ljust(width), fg=STATUS_COLOURS.get(name))
@@ -100,9 +111,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
     Cells may be coloured, and what is not ours in them was made `plain`. Columns after the first
     ``keep`` hold numbers and are set right.
     """
-    widths = [
-        max(len(click.unstyle(row[at])) for row in [headings, *rows]) for at in range(len(headings))
-    ]
+    widths = [max(_width(row[at]) for row in [headings, *rows]) for at in range(len(headings))]
     import shutil  # for tables alone: it is slow to import
 
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
@@ -116,10 +125,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
     return lines
 
 
+def _width(cell: str) -> int:
+    return len(click.unstyle(cell) if "\x1b" in cell else cell)
+
+
 def _row(cells: Sequence[str], widths: Sequence[int], keep: int) -> str:
     padded = []
     for at, (cell, width) in enumerate(zip(cells, widths, strict=False)):
-        blank = " " * (width - len(click.unstyle(cell)))
+        blank = " " * (width - _width(cell))
         padded.append(blank + cell if at >= keep else cell + blank)
     return "  ".join(padded).rstrip()
 

@@ -12,9 +12,10 @@ from mlv.store import process
 from mlv.store.objects import ObjectReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 NO_OBJECT = "0" * 40
+_CHUNK = 1 << 16
 # In the common directory: what an mlv that is publishing has begun (`store.publishing`).
 JOURNAL = "mlv/.journal.json"
 # There too: what is half made.
@@ -110,6 +111,20 @@ class Git:
         if result.code:
             raise failed(("git", *args), result)
         return result.stdout
+
+    def fields(self, *args: str) -> Iterator[str]:
+        """Run git and give what it prints up to each NUL, while it is still printing."""
+        running = process.start(["git", *args], cwd=self.layout.folder)
+        assert running.stdout
+        rest = b""
+        try:
+            while chunk := os.read(running.stdout.fileno(), _CHUNK):
+                *whole, rest = (rest + chunk).split(b"\0")
+                yield from [field.decode(errors="replace") for field in whole]
+        finally:
+            process.stop(running)
+        if running.returncode:
+            self.run(*args)  # it says why
 
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         """Run git and give the one line it prints."""
