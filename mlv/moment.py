@@ -110,7 +110,7 @@ def _read(text: str) -> date:
 
 def at(versions: Versions, tip: Tip, when: When, model: str | None) -> Moment:
     """Say what was live: of one model, or of each that had something live."""
-    placed = timeline.chain(versions, tip, model)
+    placed = timeline.begin_chain(versions, tip, model)()
     index = landing.standing([each.at for each in placed], when.seconds)
     notes = list(_notes(placed, when))
     if index is None:

@@ -33,14 +33,18 @@ class Placed(NamedTuple):
     side: Sequence[Landing] = ()
 
 
-def chain(versions: Versions, tip: Tip, model: str | None) -> list[Placed]:
-    """Read the pointer commits of the branch, of all models or one, oldest first."""
+def begin_chain(versions: Versions, tip: Tip, model: str | None) -> Callable[[], list[Placed]]:
+    """Begin to read the pointer commits of the branch, of all models or one, oldest first."""
     if versions.git.is_shallow():
         raise ConfigError(
             "history was cut off when this repository was cloned: the answer would be wrong",
             hint="git fetch --unshallow",
         )
-    found = pointerlog.landings(versions.git, tip.commit, model)[::-1]
+    wait = pointerlog.begin_landings(versions.git, tip.commit, model)
+    return lambda: _place(versions, wait()[::-1], model)
+
+
+def _place(versions: Versions, found: list[Landing], model: str | None) -> list[Placed]:
     sides = pointerlog.merged_sides(versions.git, [each for each in found if each.is_merge], model)
     times = landing.times([each.committed_at for each in found], time.time())
     placed = []
@@ -82,8 +86,9 @@ def events(
     versions: Versions, tip: Tip, model: str | None, notify: Callable[[str], None]
 ) -> list[Event]:
     """Tell all that happened, oldest first; a version's tag that cannot be read is notified."""
-    moves = list(_moves(versions, chain(versions, tip, model)))
-    return history.arrange(moves, list(_registrations(versions, model, notify)))
+    wait = begin_chain(versions, tip, model)
+    registrations = list(_registrations(versions, model, notify))
+    return history.arrange(list(_moves(versions, wait())), registrations)
 
 
 def _moves(versions: Versions, placed: list[Placed]) -> Iterator[Event]:

@@ -111,30 +111,36 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
     Cells may be coloured, and what is not ours in them was made `plain`. Columns after the first
     ``keep`` hold numbers and are set right.
     """
-    widths = [max(_width(row[at]) for row in [headings, *rows]) for at in range(len(headings))]
+    columns = [list(column) for column in zip(headings, *rows, strict=True)]
+    widths = [max(_widths(column)) for column in columns]
     import shutil  # for tables alone: it is slow to import
 
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
     while count > keep and sum(widths[:count]) + 2 * count > room:
         count -= 1
-    lines = [_row([heading(h) for h in headings[:count]], widths, keep)]
-    lines += [_row(row[:count], widths, keep) for row in rows]
+    for column in columns:
+        column[0] = heading(column[0])
+    padded = [
+        _pad(column, width, right=at >= keep)
+        for at, (column, width) in enumerate(zip(columns[:count], widths, strict=False))
+    ]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
     if count < len(headings):
         hidden = ", ".join(headings[count:])
         lines.append(click.style(f"(no room for {hidden}: --json has all)", fg="bright_black"))
     return lines
 
 
-def _width(cell: str) -> int:
-    return len(click.unstyle(cell) if "\x1b" in cell else cell)
+def _widths(cells: Sequence[str]) -> list[int]:
+    """Say how much room each cell takes; colours take none."""
+    return [len(click.unstyle(cell) if "\x1b" in cell else cell) for cell in cells]
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], keep: int) -> str:
-    padded = []
-    for at, (cell, width) in enumerate(zip(cells, widths, strict=False)):
-        blank = " " * (width - _width(cell))
-        padded.append(blank + cell if at >= keep else cell + blank)
-    return "  ".join(padded).rstrip()
+def _pad(cells: Sequence[str], width: int, *, right: bool) -> list[str]:
+    blanks = [" " * (width - taken) for taken in _widths(cells)]
+    if right:
+        return [blank + cell for cell, blank in zip(cells, blanks, strict=True)]
+    return [cell + blank for cell, blank in zip(cells, blanks, strict=True)]
 
 
 def facts(pairs: dict[str, Any]) -> list[str]:

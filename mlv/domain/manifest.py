@@ -186,22 +186,25 @@ def _check_lineage(version: Version, lineage: dict[str, Any]) -> None:
 def _artifact(version: Version, role: str, facts: object) -> Artifact:
     if not isinstance(facts, dict) or not _FACTS <= facts.keys() <= _ALL_FACTS:
         raise _wrong(version, f"the artifact {role!r} is not complete")
-    artifact = Artifact(role, **facts)
-    if not isinstance(artifact.path, str):
-        raise _wrong(version, f"the path {artifact.path!r} is not one of a {role!r} artifact")
-    wrong = _wrong_path(role, artifact.path)
+    path, md5, sha256 = facts["path"], facts["md5"], facts["sha256"]
+    wrong = _wrong_path(role, path) if isinstance(path, str) else f"the path {path!r} is not one"
     if wrong:
         raise _wrong(version, wrong)
-    if not isinstance(artifact.md5, str) or not _MD5.fullmatch(artifact.md5):
+    if not isinstance(md5, str) or not _MD5.fullmatch(md5):
         raise _wrong(version, f"the md5 of {role!r} is not one")
-    if not isinstance(artifact.sha256, str) or not _SHA256.fullmatch(artifact.sha256):
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise _wrong(version, f"the sha256 of {role!r} is not one")
-    counts = [artifact.size, *([artifact.nfiles] if artifact.is_directory else [])]
-    if any(type(count) is not int or count < 0 for count in counts):
+    size, files = facts["size"], facts.get("nfiles")
+    is_directory = md5.endswith(".dir")
+    if not _is_count(size) or (is_directory and not _is_count(files)):
         raise _wrong(version, f"the size of {role!r} is not one")
-    if artifact.nfiles is not None and not artifact.is_directory:
+    if files is not None and not is_directory:
         raise _wrong(version, f"{role!r} is a file, yet counts files")
-    return artifact
+    return Artifact(role, path, size, md5, sha256, files)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 @lru_cache(maxsize=256)
@@ -211,11 +214,8 @@ def _wrong_path(role: str, path: str) -> str:
         check_role(role)
     except InvalidInput as error:
         return error.message
-    return (
-        ""
-        if artifact_path(role, path) == path
-        else f"the path {path!r} is not one of a {role!r} artifact"
-    )
+    is_own = artifact_path(role, path) == path
+    return "" if is_own else f"the path {path!r} is not one of a {role!r} artifact"
 
 
 def _wrong(version: Version, what: str, *, hint: str = "") -> IntegrityError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlv.domain.pointer import PRODUCTION, STAGING, STATUSES, Pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _HEAD = re.compile(
     rb'\{\n  "model": "([a-z0-9_-]+)",\n  "current": (null|"v[1-9][0-9]{0,8}"),\n'
@@ -43,24 +43,31 @@ def follow(before: Pointer, old: bytes, new: bytes) -> tuple[Pointer, set[int]] 
     status.update(come)
     current, previous = (_number(text) for text in head.groups()[1:])
     after = Pointer(before.model, current, previous, status)
-    whole = len(status) == now.count(_BETWEEN) + 1 and head[1].decode() == before.model
+    whole = len(status) == now.count(b"\n") + 1 and head[1].decode() == before.model
     return (after, {*gone, *come}) if whole and _is_legal(before, after, come) else None
 
 
 def _same(a: bytes, b: bytes) -> tuple[int, int]:
     """Count the bytes of whole lines that two texts share at their beginnings and ends."""
-    start = a.rfind(_BETWEEN, 0, _common(a, b)) + len(_BETWEEN)
+    shorter = min(len(a), len(b))
+    alike = _most(shorter, lambda start, end: a[start:end] == b[start:end])
+    start = a.rfind(_BETWEEN, 0, alike) + len(_BETWEEN)
     start = 0 if start < len(_BETWEEN) else start
-    rest = a[start:]
-    at = rest.find(_BETWEEN, len(rest) - _common(rest[::-1], b[start:][::-1]))
-    return start, len(rest) - at if at >= 0 else 0
+    last, late = len(a), len(b)
+    alike = _most(
+        shorter - start,
+        lambda start, end: a[last - end : last - start] == b[late - end : late - start],
+    )
+    at = a.find(_BETWEEN, last - alike)
+    return start, last - at if at >= 0 else 0
 
 
-def _common(a: bytes, b: bytes) -> int:
-    low, high = 0, min(len(a), len(b))
+def _most(limit: int, is_alike: Callable[[int, int], bool]) -> int:
+    """Find up to where two texts are alike, by halves."""
+    low, high = 0, limit
     while low < high:
         middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
+        if is_alike(low, middle):
             low = middle
         else:
             high = middle - 1

@@ -11,7 +11,7 @@ from mlv.store.objects import COMMIT
 from mlv.store.versions import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mlv.store.git import Git
 
@@ -27,8 +27,13 @@ _LONGEST_SIDE = 200  # commits; a proposal has one or a few
 
 def landings(git: Git, tip: str, model: str | None = None) -> list[Landing]:
     """Read the pointer commits on a branch's first-parent chain, newest first."""
-    data = git.run(*_LOG, "--first-parent", tip, "--", _path(model))
-    return list(_parse(data))
+    return begin_landings(git, tip, model)()
+
+
+def begin_landings(git: Git, tip: str, model: str | None = None) -> Callable[[], list[Landing]]:
+    """Begin to read them, and give what waits for them."""
+    wait = git.begin(*_LOG, "--first-parent", tip, "--", _path(model))
+    return lambda: list(_parse(wait()))
 
 
 def merged_sides(
