@@ -10,6 +10,7 @@ import click
 
 from mlv.cli import show
 from mlv.cli.options import Session, command
+from mlv.domain.history import FIELDS
 from mlv.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _csv(events: Sequence[dict[str, Any]]) -> str:
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(events[0] if events else ["time"])
+    writer.writerow(FIELDS)
     writer.writerows([[show.cell(value) for value in event.values()] for event in events])
     return text.getvalue()
 

@@ -53,6 +53,12 @@ class Step(NamedTuple):
     after: str | None = None
 
 
+FIELDS = (
+    "time", "action", "model", "version", "was", "status_before", "status", "author", "committer",
+    "reason", "commit", "uncertain_since",
+)  # fmt: skip
+
+
 class Event(NamedTuple):
     """A step, and the commit by which it came onto the registry branch.
 
@@ -72,20 +78,12 @@ class Event(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Give it to a reader, with times in UTC."""
         step = self.step
-        return {
-            "time": timestamp(self.at),
-            "action": step.kind,
-            "model": step.model,
-            "version": _name(step.number),
-            "was": _name(step.was),
-            "status_before": step.before,
-            "status": step.after,
-            "author": self.author,
-            "committer": self.committer,
-            "reason": self.reason,
-            "commit": self.commit,
-            "uncertain_since": None if self.since is None else timestamp(self.since),
-        }
+        values = (
+            timestamp(self.at), step.kind, step.model, _name(step.number), _name(step.was),
+            step.before, step.after, self.author, self.committer, self.reason, self.commit,
+            None if self.since is None else timestamp(self.since),
+        )  # fmt: skip
+        return dict(zip(FIELDS, values, strict=True))
 
 
 def timestamp(seconds: float) -> str:
