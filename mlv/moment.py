@@ -96,7 +96,7 @@ def parse_when(when: str | date) -> When:
         seconds = zoned.timestamp()
     except (ValueError, OverflowError, OSError, TypeError):
         raise InvalidInput(f"{when!r} is not a time", hint=f"write {_FORMS}") from None
-    return When(seconds, zoned.isoformat(" ", "seconds") + note)
+    return When(seconds, zoned.isoformat(" ", "seconds").replace("+00:00", "Z") + note)
 
 
 def _read(text: str) -> date:
@@ -127,7 +127,7 @@ def at(versions: Versions, tip: Tip, when: When, model: str | None) -> Moment:
 def _notes(placed: list[Placed], when: When) -> list[str]:
     notes = []
     if when.seconds > time.time():
-        notes.append("that is in the future: this is what is live now")
+        notes.append("that is still to come: this is what is live now")
     if placed and when.seconds < placed[0].at:
         notes.append(
             f"the first version went live or was staged at {history.timestamp(placed[0].at)}"

@@ -300,7 +300,7 @@ def test_before_the_first_nothing_was_live_and_the_future_is_named(fraud: Path) 
     assert (before["models"], before["commit"], before["get"]) == ([], None, None)
     assert "went live or was staged at 2026-01-01T12:01:00Z" in before["notes"][0]
     later = ModelRegistry(fraud).at("9999-01-01")
-    assert later["notes"] == ["that is in the future: this is what is live now"]
+    assert later["notes"] == ["that is still to come: this is what is live now"]
     assert [each["version"] for each in later["models"]] == ["v1"]
 
 
@@ -341,12 +341,12 @@ def test_git_settings_of_the_user_change_nothing(fraud: Path, git: Git) -> None:
     [
         ("2026-05-01 23:00+02:00", "2026-05-01T21:00:00", "2026-05-01 23:00:00+02:00"),
         ("2026-05-01 23:00 +02:00", "2026-05-01T21:00:00", "2026-05-01 23:00:00+02:00"),
-        ("2026-05-01t21:00:00z", "2026-05-01T21:00:00", "2026-05-01 21:00:00+00:00"),
-        ("2026-05-01T21:00", "2026-05-01T21:00:00", "2026-05-01 21:00:00+00:00, local time"),
+        ("2026-05-01t21:00:00z", "2026-05-01T21:00:00", "2026-05-01 21:00:00Z"),
+        ("2026-05-01T21:00", "2026-05-01T21:00:00", "2026-05-01 21:00:00Z, local time"),
         (
             "2026-05-01",
             "2026-05-01T23:59:59.999999",
-            "2026-05-01 23:59:59+00:00, the end of that day, local time",
+            "2026-05-01 23:59:59Z, the end of that day, local time",
         ),
     ],
 )

@@ -65,10 +65,10 @@ def test_two_forms_at_once_are_refused(fraud: Path, mlv: Mlv) -> None:
 
 def test_at_says_what_who_when_and_how(fraud: Path, mlv: Mlv) -> None:
     done = mlv(fraud, "at", "9999-01-01")
-    assert "note: that is in the future" in done.stderr
+    assert "note: that is still to come" in done.stderr
     sha256 = ModelRegistry(fraud).get_manifest("v2")["model_sha256"]
     for text in (
-        "at 9999-01-01 23:59:59+00:00, the end of that day, local time\n",
+        "at 9999-01-01 23:59:59Z, the end of that day, local time\n",
         "● fraud-v2\n",
         "Ada Lovelace",
         "better on every metric",
@@ -84,7 +84,7 @@ def test_at_says_what_who_when_and_how(fraud: Path, mlv: Mlv) -> None:
 def test_at_before_the_first(fraud: Path, mlv: Mlv) -> None:
     done = mlv(fraud, "at", "2001-01-01")
     assert done.returncode == 6
-    assert "error: nothing was live at 2001-01-01 23:59:59+00:00" in done.stderr
+    assert "error: nothing was live at 2001-01-01 23:59:59Z" in done.stderr
     assert json.loads(mlv(fraud, "at", "2001-01-01", "--json").stdout)["models"] == []
     assert mlv(fraud, "at", "yesterday").returncode == 2
 
