@@ -106,6 +106,7 @@ def build(folder: Path, size: Size) -> None:
     importing.stdin.close()
     if importing.wait():
         sys.exit("git fast-import failed")
+    subprocess.run(["git", "update-ref", "-d", "refs/import/side"], cwd=folder, check=True)
     subprocess.run(["git", "gc", "--quiet"], cwd=folder, check=True)
     subprocess.run(["git", "reset", "--quiet", "--hard"], cwd=folder, check=True)
 
@@ -139,7 +140,7 @@ def register(write: Importer, version: Version, parent: str) -> None:
     data = manifest_of(version, write.now)
     files = {f"registry/{version.model}/manifest.json": data}
     subject = f"Register {version.tag}"
-    mark = write.commit("refs/mlv/import", subject, files, parent, remove="registry")
+    mark = write.commit("refs/import/side", subject, files, parent, remove="registry")
     write.tag(version.tag, mark, f"{subject}\n\n".encode() + data)
 
 
@@ -154,7 +155,7 @@ def promote(write: Importer, after: pointer.Pointer, tip: str, *, merge: bool) -
     message = f"Promote {version.tag} to production\n\nBetter\n\nMlv-Action: promote\n"
     if not merge:
         return write.commit("refs/heads/main", message, files, tip)
-    proposed = write.commit("refs/mlv/import", message, files, tip)
+    proposed = write.commit("refs/import/side", message, files, tip)
     work = write.commit(
         "refs/heads/main", "Change meanwhile", {"src/meanwhile.py": proposed.encode()}, tip
     )
@@ -162,7 +163,7 @@ def promote(write: Importer, after: pointer.Pointer, tip: str, *, merge: bool) -
 
 
 GIT_LOG = ("git", "log", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev",
-           "--format=%H %an %ae %ct %B", "--", "registry/*/pointer.json")  # fmt: skip
+           "--format=%H %an %ae %ct %B", "--", "registry")  # fmt: skip
 GIT_REFS = ("git", "for-each-ref", "--format=%(refname)%(objectname)%(contents)", "refs/tags/")
 COMPARED = {
     ("list",): (GIT_REFS,),
@@ -190,7 +191,8 @@ def measure(folder: Path, rounds: int) -> None:
         ours, gits = (min(column) for column in zip(*times, strict=True))
         yardstick = " + ".join(" ".join(command[:2]) for command in needed)
         print(
-            f"mlv {' '.join(args):24} {ours:6.2f} s   {yardstick:28} {gits:6.2f} s   {ours / gits:.1f}x"
+            f"mlv {' '.join(args):24} {ours:6.2f} s   {yardstick:28} {gits:6.2f} s   "
+            f"{ours / gits:.1f}x"
         )
 
 
