@@ -19,6 +19,7 @@ from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
@@ -82,12 +83,12 @@ class ModelRegistry:
         return cls(path, model)
 
     @staticmethod
-    def initialise(path: AnyPath = ".") -> Initialised:
-        """Do what `init` does, and tell what was made."""
+    def initialise(path: AnyPath = ".", *, with_hooks: bool = False) -> Initialised:
+        """Do what `init` does, and tell what was made; ``with_hooks`` adds the pre-push hook."""
         from mlv.initialisation import initialise
 
         with on_disk(Path(path)):
-            return initialise(Path(path))
+            return initialise(Path(path), with_hooks=with_hooks)
 
     @property
     def path(self) -> Path:
@@ -382,6 +383,49 @@ class ModelRegistry:
         self.need_known()
 
         return overview(self._versions, self.model)
+
+    # Remembering --------------------------------------------------------------------------
+
+    def history(self) -> list[dict[str, Any]]:
+        """Tell every registration and every change of a pointer, oldest first (docs/json.md)."""
+        from mlv import timeline
+
+        tip = self._versions.need_tip()
+        self._warn(tip)
+        events = timeline.events(self._versions, tip, self.model, self._notify)
+        if not events:
+            self.need_known()
+        return [event.to_dict() for event in events]
+
+    def at(self, when: str | date) -> dict[str, Any]:
+        """Say what was live at a moment, since when and by whom, and its hashes (docs/json.md).
+
+        ``when`` is a time as RFC 3339 writes it, or a datetime; without a zone it is local time. A
+        date alone means the end of that day.
+        """
+        from mlv import moment
+
+        asked = moment.parse_when(when)
+        tip = self._versions.need_tip()
+        self._warn(tip)
+        found = moment.at(self._versions, tip, asked, self.model)
+        if not found.models:
+            self.need_known()
+        return found.to_dict()
+
+    def check_push(self, lines: Iterable[str] | None = None) -> None:
+        """Refuse a push that would rewrite what was live, or publish a merged registration.
+
+        ``lines`` are what git writes to a pre-push hook; without them the registry branch is held
+        against the remote's as it was last fetched.
+        """
+        from mlv import pushcheck
+
+        if lines is None:
+            tip = self._versions.need_tip()
+            pushcheck.check_successor(self._versions, tip.remote, tip.local or tip.commit)
+        else:
+            pushcheck.check_pushes(self._versions, pushcheck.parse(lines))
 
     # Files --------------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ _COMMANDS = {
     "compare": "reading",
     "status": "reading",
     "current": "reading",
+    "history": "remembering",
+    "at": "remembering",
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
@@ -33,6 +35,7 @@ _COMMANDS = {
     "fetch": "sharing",
     "pull": "fetching",
     "verify": "fetching",
+    "check-push": "setting_up",
     "demo": "demo",
 }
 
@@ -47,7 +50,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"mlv.cli.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def resolve_command(
