@@ -22,7 +22,7 @@ LAYERS = (
     ("__main__", "cli"),
     ("serve", "review", "bridges"),
     ("registry",),
-    ("initialisation", "overview", "promotion", "references", "registration"),
+    ("initialisation", "overview", "promotion", "references", "registration", "timeline"),
     ("store",),
     ("domain",),
     ("errors",),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
-from mlv.domain.names import Version, check_model
+from mlv.domain.names import Version, is_model
 from mlv.errors import (
     ConfigError,
     IntegrityError,
-    InvalidInput,
     NotFound,
     RegistryError,
     WorkspaceError,
@@ -174,7 +173,7 @@ class Versions:
     def models_on(self, tip: Tip) -> list[str]:
         """Name the models that have a folder on the branch."""
         entries = self.entries(tip.commit, FOLDER) or []
-        return [e.name for e in entries if e.mode == FOLDER_MODE and _is_model(e.name)]
+        return [e.name for e in entries if e.mode == FOLDER_MODE and is_model(e.name)]
 
     def pointer(self, tip: Tip, model: str) -> Pointer:
         """Read a model's pointer; that of a model never staged or promoted is empty."""
@@ -377,11 +376,3 @@ def _manifest_in(message: str | None) -> bytes | None:
     body = body.partition("\n-----BEGIN ")[0]
     body = body.rstrip("\n")
     return (body + "\n").encode() if body.startswith("{") else None
-
-
-def _is_model(name: str) -> bool:
-    try:
-        check_model(name)
-    except InvalidInput:
-        return False
-    return True
