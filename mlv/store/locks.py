@@ -19,14 +19,17 @@ _PATIENCE = 30.0  # seconds; a publication takes some hundredths of one
 
 
 @contextmanager
-def exclusive(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
-    """Hold the lock file ``path``; wait ``patience`` seconds for another holder."""
+def exclusive(path: Path, *, patience: float = _PATIENCE, shared: bool = False) -> Iterator[None]:
+    """Hold the lock file ``path``; wait ``patience`` seconds for another holder.
+
+    Those who hold it ``shared`` do not wait for each other, but for whoever holds it alone.
+    """
     with on_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         deadline = time.monotonic() + patience
-        while not _try_lock(descriptor):
+        while not _try_lock(descriptor, shared=shared):
             if time.monotonic() >= deadline:
                 raise ChangedMeanwhile(
                     f"another mlv holds {path}", hint="wait until it has ended and try again"
@@ -40,7 +43,9 @@ def exclusive(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, *, shared: bool) -> bool:
+        if shared:
+            return True  # Windows has no such lock by descriptor
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -50,9 +55,10 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, *, shared: bool) -> bool:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
