@@ -13,9 +13,11 @@ from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _PATIENCE = 30.0  # seconds; a publication takes some hundredths of one
+_BYTES_PATIENCE = 600.0  # seconds; registering copies gigabytes
 
 
 @contextmanager
@@ -38,6 +40,11 @@ def exclusive(path: Path, *, patience: float = _PATIENCE, shared: bool = False) 
         yield
     finally:
         os.close(descriptor)
+
+
+def bytes_lock(common_dir: Path, *, shared: bool) -> AbstractContextManager[None]:
+    """Hold the lock between those who store bytes, until a tag names them, and who deletes some."""
+    return exclusive(common_dir / "mlv" / ".bytes.lock", patience=_BYTES_PATIENCE, shared=shared)
 
 
 if sys.platform == "win32":

@@ -39,11 +39,16 @@ class Held(NamedTuple):
     tips: Mapping[str, str]
 
 
+def refs_of(git: Git) -> dict[str, str]:
+    """Read every ref: object id by name."""
+    listing = git.run("for-each-ref", "--format=%(objectname) %(refname)")
+    pairs = (line.partition(" ") for line in listing.decode(errors="surrogateescape").splitlines())
+    return {ref: oid for oid, _, ref in pairs}
+
+
 def held(versions: Versions) -> Held:
     """Tell versions from other refs; a tag that cannot be read as a version is any tag."""
-    listing = versions.git.run("for-each-ref", "--format=%(objectname) %(refname)")
-    pairs = (line.partition(" ") for line in listing.decode(errors="surrogateescape").splitlines())
-    tips = {ref: oid for oid, _, ref in pairs}
+    tips = refs_of(versions.git)
     manifests = {}
     for tag in versions.tags():
         try:

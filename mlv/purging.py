@@ -1,0 +1,193 @@
+"""Purging: the bytes of older archived versions go, tag and manifest stay.
+
+The order: decide; publish that they are purged; look again at what is in use, the remote's
+branches and tags included; only then delete. Killed in between, the next purge sweeps up: what
+was purged before and still has bytes is deleted too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv import sweeping
+from mlv.domain import pointer as pointers
+from mlv.domain.names import Version
+from mlv.errors import ChangedMeanwhile, ConfigError, WorkspaceError
+from mlv.promotion import Plan, Step, carry_out
+from mlv.store import usage
+from mlv.store.dvc.repository import open_dvc
+from mlv.store.gitremote import GitRemote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mlv.store.dvc.repository import Dvc
+    from mlv.store.versions import Tip, Versions
+    from mlv.sweeping import Sweep
+
+_HEADS, _TAGS = "refs/heads/", "refs/tags/"
+_ATTEMPTS = 5
+
+
+class Purge(NamedTuple):
+    """What a purge does, or would.
+
+    ``versions`` become purged, oldest first; ``sweep`` is what of them, and of those purged
+    before, is deleted. ``cache`` and ``remote`` say where; ``remote`` is None if DVC has none.
+    ``commit`` is None where nothing was published.
+    """
+
+    versions: tuple[Version, ...]
+    sweep: Sweep
+    cache: str
+    remote: str | None
+    commit: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.versions and not self.sweep.versions
+
+
+class _Scene(NamedTuple):
+    """Where a purge takes place."""
+
+    versions: Versions
+    dvc: Dvc
+    remote: GitRemote
+    model: str
+
+
+def purge(
+    versions: Versions, model: str, keep_last_n: int, confirm: Callable[[Purge], bool]
+) -> Purge:
+    """Purge all but the newest ``keep_last_n`` archived versions, if ``confirm`` agrees."""
+    _refuse_shallow(versions)
+    with open_dvc(versions.git.layout) as dvc:
+        dvc.check_remote()
+        scene = _Scene(versions, dvc, GitRemote(versions.git, versions.config.remote), model)
+        refs = _look(scene)
+        tip = _tip(scene, refs)
+        if scene.remote.exists:
+            _refuse_stale(scene, refs, tip)
+        plan = _plan(scene, refs, tip, keep_last_n)
+        if plan.is_empty or not confirm(plan):
+            return plan
+        if plan.versions:
+            steps = tuple(Step(model, version.number) for version in plan.versions)
+            asked = Plan(pointers.PURGE, steps, push=scene.remote.exists)
+            change = carry_out(versions, asked)
+            plan = plan._replace(commit=change.commit, notes=(*plan.notes, *change.notes))
+        sweep = _survey(scene)
+        notes = sweeping.delete(versions, dvc, sweep, lambda: _in_use(scene))
+    return plan._replace(sweep=sweep, notes=(*plan.notes, *notes))
+
+
+def _plan(scene: _Scene, refs: Mapping[str, str], tip: Tip, keep_last_n: int) -> Purge:
+    """Decide what a purge would do now."""
+    versions, dvc = scene.versions, scene.dvc
+    numbers = pointers.purgeable(versions.pointer(tip, scene.model), keep_last_n)
+    chosen = [Version(scene.model, number) for number in numbers]
+    known = usage.held(versions).manifests
+    readable = tuple(version for version in chosen if version in known)
+    gone = _purged(versions, tip) | set(readable)
+    own = [version for version in gone if version.model == scene.model]
+    sweep = sweeping.survey(versions, dvc, refs, own, gone)
+    remote = f"{dvc.remote().name!r} ({dvc.remote().url})" if dvc.remote_name() else None
+    odd = (f"{v.tag} cannot be read here, and is left alone" for v in chosen if v not in known)
+    return Purge(readable, sweep, str(dvc.cache.folder), remote, notes=(*odd, *sweep.notes))
+
+
+def _survey(scene: _Scene) -> Sweep:
+    """Look at everything anew: what is purged by now, and what of it is in use."""
+    refs = _look(scene)
+    gone = _purged(scene.versions, _tip(scene, refs))
+    own = [version for version in gone if version.model == scene.model]
+    return sweeping.survey(scene.versions, scene.dvc, refs, own, gone)
+
+
+def _in_use(scene: _Scene) -> dict[str, str]:
+    refs = _look(scene)
+    gone = _purged(scene.versions, _tip(scene, refs))
+    return sweeping.in_use(scene.versions, scene.dvc, refs, gone)
+
+
+def _purged(versions: Versions, tip: Tip) -> set[Version]:
+    """Name every purged version, of all models."""
+    return {
+        Version(model, number)
+        for model in versions.models_on(tip)
+        for number, status in versions.pointer(tip, model).status.items()
+        if status == pointers.PURGED
+    }
+
+
+# What Git says, here and on the remote -----------------------------------------------------
+
+
+def _refuse_shallow(versions: Versions) -> None:
+    if versions.git.is_shallow():
+        raise ConfigError(
+            "this clone is shallow: it cannot tell which bytes are in use",
+            hint=f"purge in a full clone, or git fetch --unshallow {versions.config.remote}",
+        )
+
+
+def _look(scene: _Scene) -> dict[str, str]:
+    """Ask the Git remote for its branches and tags, and bring what they name here."""
+    if not scene.remote.exists:
+        return {}
+    for _ in range(_ATTEMPTS):
+        refs = scene.remote.refs(f"{_HEADS}*", f"{_TAGS}*")
+        objects = scene.versions.git.objects
+        absent = [ref for ref, oid in refs.items() if objects.read(oid) is None]
+        if not absent:
+            return refs
+        scene.remote.fetch(absent)
+    raise ChangedMeanwhile(
+        f"{scene.remote.name} changes faster than it can be fetched", hint="try again in a moment"
+    )
+
+
+def _tip(scene: _Scene, refs: Mapping[str, str]) -> Tip:
+    """Find the commit that says what is purged: the remote's where there is one."""
+    tip = scene.versions.need_tip()
+    if not scene.remote.exists:
+        return tip
+    name, branch = scene.remote.name, scene.versions.config.branch
+    theirs = refs.get(f"{_HEADS}{branch}")
+    if theirs is None:
+        raise WorkspaceError(
+            f"{branch} is not on {name}: nobody else could see what is purged",
+            hint=f"git push {name} {branch}, then try again",
+        )
+    return tip._replace(commit=theirs)
+
+
+def _refuse_stale(scene: _Scene, refs: Mapping[str, str], tip: Tip) -> None:
+    """Refuse a clone that does not know what the remote has, or has moved on without it."""
+    versions, name, branch = scene.versions, scene.remote.name, scene.versions.config.branch
+    stale = _stale(refs, usage.refs_of(versions.git), f"refs/remotes/{name}/{branch}", tip.commit)
+    if stale:
+        raise WorkspaceError(
+            f"this clone is stale: {stale} is not what {name} has now",
+            hint="mlv fetch, then try again",
+        )
+    local = tip._replace(commit=tip.local or tip.commit)
+    if versions.pointer(local, scene.model) != versions.pointer(tip, scene.model):
+        raise WorkspaceError(
+            f"{branch} says something else of {scene.model!r} here than on {name}",
+            hint=f"publish it, or take it back: git log {name}/{branch}..{branch} shows it",
+        )
+
+
+def _stale(
+    theirs: Mapping[str, str], ours: Mapping[str, str], tracking: str, commit: str
+) -> str | None:
+    if ours.get(tracking) != commit:
+        return tracking.removeprefix("refs/remotes/")
+    for ref, oid in theirs.items():
+        if Version.from_tag(ref.removeprefix(_TAGS)) and ours.get(ref) != oid:
+            return ref.removeprefix(_TAGS)
+    return None
