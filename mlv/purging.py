@@ -14,13 +14,16 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, ConfigError, WorkspaceError
 from mlv.promotion import Plan, Step, carry_out
+from mlv.sharing import branch as branches
+from mlv.sharing.share import fetch
 from mlv.store import usage
 from mlv.store.dvc.repository import open_dvc
-from mlv.store.gitremote import GitRemote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
+    from mlv.promotion import Change
+    from mlv.sharing.share import Share
     from mlv.store.dvc.repository import Dvc
     from mlv.store.versions import Tip, Versions
     from mlv.sweeping import Sweep
@@ -51,37 +54,48 @@ class Purge(NamedTuple):
 
 
 class _Scene(NamedTuple):
-    """Where a purge takes place."""
+    """Where a purge takes place; ``share`` is None where there is no Git remote."""
 
     versions: Versions
+    share: Share | None
     dvc: Dvc
-    remote: GitRemote
     model: str
 
 
 def purge(
-    versions: Versions, model: str, keep_last_n: int, confirm: Callable[[Purge], bool]
+    versions: Versions,
+    share: Share | None,
+    model: str,
+    keep_last_n: int,
+    confirm: Callable[[Purge], bool],
 ) -> Purge:
     """Purge all but the newest ``keep_last_n`` archived versions, if ``confirm`` agrees."""
     _refuse_shallow(versions)
     with open_dvc(versions.git.layout) as dvc:
         dvc.check_remote()
-        scene = _Scene(versions, dvc, GitRemote(versions.git, versions.config.remote), model)
+        scene = _Scene(versions, share, dvc, model)
         refs = _look(scene)
         tip = _tip(scene, refs)
-        if scene.remote.exists:
+        if share:
             _refuse_stale(scene, refs, tip)
         plan = _plan(scene, refs, tip, keep_last_n)
         if plan.is_empty or not confirm(plan):
             return plan
         if plan.versions:
-            steps = tuple(Step(model, version.number) for version in plan.versions)
-            asked = Plan(pointers.PURGE, steps, push=scene.remote.exists)
-            change = carry_out(versions, asked)
+            change = _publish(scene, plan.versions)
             plan = plan._replace(commit=change.commit, notes=(*plan.notes, *change.notes))
         sweep = _survey(scene)
         notes = sweeping.delete(versions, dvc, sweep, lambda: _in_use(scene))
     return plan._replace(sweep=sweep, notes=(*plan.notes, *notes))
+
+
+def _publish(scene: _Scene, chosen: tuple[Version, ...]) -> Change:
+    """Publish that versions are purged: on the Git remote where there is one."""
+    steps = tuple(Step(version.model, version.number) for version in chosen)
+    plan = Plan(pointers.PURGE, steps)
+    if scene.share is None:
+        return carry_out(scene.versions, plan)
+    return branches.carry_out(scene.share, plan, fetch(scene.share))
 
 
 def _plan(scene: _Scene, refs: Mapping[str, str], tip: Tip, keep_last_n: int) -> Purge:
@@ -101,6 +115,8 @@ def _plan(scene: _Scene, refs: Mapping[str, str], tip: Tip, keep_last_n: int) ->
 
 def _survey(scene: _Scene) -> Sweep:
     """Look at everything anew: what is purged by now, and what of it is in use."""
+    if scene.share:
+        fetch(scene.share)
     refs = _look(scene)
     gone = _purged(scene.versions, _tip(scene, refs))
     own = [version for version in gone if version.model == scene.model]
@@ -136,49 +152,52 @@ def _refuse_shallow(versions: Versions) -> None:
 
 def _look(scene: _Scene) -> dict[str, str]:
     """Ask the Git remote for its branches and tags, and bring what they name here."""
-    if not scene.remote.exists:
+    if scene.share is None:
         return {}
+    remote = scene.share.remote
     for _ in range(_ATTEMPTS):
-        refs = scene.remote.refs(f"{_HEADS}*", f"{_TAGS}*")
+        refs = remote.refs(f"{_HEADS}*", f"{_TAGS}*")
         objects = scene.versions.git.objects
         absent = [ref for ref, oid in refs.items() if objects.read(oid) is None]
         if not absent:
             return refs
-        scene.remote.fetch(absent)
+        remote.fetch(absent)
     raise ChangedMeanwhile(
-        f"{scene.remote.name} changes faster than it can be fetched", hint="try again in a moment"
+        f"{remote.name} changes faster than it can be fetched", hint="try again in a moment"
     )
 
 
 def _tip(scene: _Scene, refs: Mapping[str, str]) -> Tip:
     """Find the commit that says what is purged: the remote's where there is one."""
     tip = scene.versions.need_tip()
-    if not scene.remote.exists:
+    if scene.share is None:
         return tip
-    name, branch = scene.remote.name, scene.versions.config.branch
-    theirs = refs.get(f"{_HEADS}{branch}")
+    name, branch = scene.share.remote.name, scene.versions.config.branch
+    theirs = refs.get(scene.share.branch_ref)
     if theirs is None:
         raise WorkspaceError(
             f"{branch} is not on {name}: nobody else could see what is purged",
-            hint=f"git push {name} {branch}, then try again",
+            hint="mlv push, then try again",
         )
     return tip._replace(commit=theirs)
 
 
 def _refuse_stale(scene: _Scene, refs: Mapping[str, str], tip: Tip) -> None:
     """Refuse a clone that does not know what the remote has, or has moved on without it."""
-    versions, name, branch = scene.versions, scene.remote.name, scene.versions.config.branch
-    stale = _stale(refs, usage.refs_of(versions.git), f"refs/remotes/{name}/{branch}", tip.commit)
+    versions, config = scene.versions, scene.versions.config
+    stale = _stale(refs, usage.refs_of(versions.git), versions.remote_ref, tip.commit)
     if stale:
         raise WorkspaceError(
-            f"this clone is stale: {stale} is not what {name} has now",
+            f"this clone is stale: {stale} is not what {config.remote} has now",
             hint="mlv fetch, then try again",
         )
     local = tip._replace(commit=tip.local or tip.commit)
-    if versions.pointer(local, scene.model) != versions.pointer(tip, scene.model):
+    ahead = versions.git.ask("merge-base", "--is-ancestor", local.commit, tip.commit).code
+    if ahead and versions.pointer(local, scene.model) != versions.pointer(tip, scene.model):
         raise WorkspaceError(
-            f"{branch} says something else of {scene.model!r} here than on {name}",
-            hint=f"publish it, or take it back: git log {name}/{branch}..{branch} shows it",
+            f"{config.branch} says something else of {scene.model!r} here than on {config.remote}",
+            hint=f"mlv push publishes it; git log {config.remote}/{config.branch}.."
+            f"{config.branch} shows it",
         )
 
 

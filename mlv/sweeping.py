@@ -12,6 +12,7 @@ from mlv.store.locks import bytes_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from pathlib import Path
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
@@ -139,10 +140,10 @@ def _delete_there(dvc: Dvc, sweep: Sweep) -> None:
 
 def _bring_back(dvc: Dvc, md5s: Iterable[str], used: Mapping[str, str]) -> list[str]:
     sources = {md5: dvc.cache.object_path(md5) for md5 in md5s}
-    dvc_has = {md5: path for md5, path in sources.items() if path}
-    if dvc_has:
-        dvc.remote().push(dvc_has, lambda _: None)
-    lost = sorted({used[md5] for md5 in sources.keys() - dvc_has.keys()})
+    held = {md5: path for md5, path in sources.items() if path}
+    if held:
+        dvc.remote().push(held, lambda _: None)
+    lost = sorted({used[md5] for md5 in sources.keys() - held.keys()})
     return [
         f"{who} came up meanwhile with the same bytes, which are no longer on the DVC remote: "
         "push them from where it was made"
