@@ -28,6 +28,9 @@ TEMPLATE = """\
 # The tip of this branch says what is in production.
 branch: {branch}
 
+# Publish what register, stage, promote and rollback do; --no-push keeps it here.
+# push: true
+
 # What is stated for a model need not be typed: `mlv register` alone then works.
 # models:
 #   fraud:
@@ -61,6 +64,7 @@ class Config(NamedTuple):
 
     branch: str = "main"
     remote: str = "origin"
+    push: bool = False
     defaults: ModelConfig = ModelConfig()
     models: Mapping[str, ModelConfig] = MappingProxyType({})
 
@@ -102,17 +106,22 @@ def parse(data: bytes) -> Config:
 
 def _config(document: object) -> Config:
     top = _mapping(document, ())
-    _only(top, ("branch", "remote", "models", "require_metadata", "require_clean"), ())
+    _only(top, ("branch", "remote", "push", "models", "require_metadata", "require_clean"), ())
     branch = _text(top.get("branch", "main"), ("branch",))
     if not _is_word(branch) and not re.fullmatch(_BRANCH, branch):
         raise _Wrong(("branch",), f"{branch!r} is not a branch's name")
     remote = _text(top.get("remote", "origin"), ("remote",))
     if not _is_word(remote) and not re.fullmatch(_REMOTE, remote):
         raise _Wrong(("remote",), f"{remote!r} is not a remote's name")
+    push = _flag(top.get("push", False), ("push",))
     defaults = _requirements(ModelConfig(), top, ())
     models = _mapping(top.get("models"), ("models",))
     return Config(
-        branch, remote, defaults, {str(n): _model(str(n), m, defaults) for n, m in models.items()}
+        branch,
+        remote,
+        push,
+        defaults,
+        {str(n): _model(str(n), m, defaults) for n, m in models.items()},
     )
 
 
@@ -146,9 +155,7 @@ def _requirements(config: ModelConfig, facts: dict[str, Any], at: tuple[str, ...
     keys = facts.get("require_metadata", config.require_metadata)
     if not isinstance(keys, (list, tuple)) or not all(isinstance(key, str) for key in keys):
         raise _Wrong((*at, "require_metadata"), "must be a list of metadata keys")
-    clean = facts.get("require_clean", config.require_clean)
-    if not isinstance(clean, bool):
-        raise _Wrong((*at, "require_clean"), f"must be true or false, not {_kind(clean)}")
+    clean = _flag(facts.get("require_clean", config.require_clean), (*at, "require_clean"))
     return config._replace(require_metadata=tuple(keys), require_clean=clean)
 
 
@@ -163,6 +170,12 @@ def _mapping(value: object, at: tuple[str, ...]) -> dict[str, Any]:
 def _text(value: object, at: tuple[str, ...]) -> str:
     if not isinstance(value, str):
         raise _Wrong(at, f"must be text, not {_kind(value)}")
+    return value
+
+
+def _flag(value: object, at: tuple[str, ...]) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong(at, f"must be true or false, not {_kind(value)}")
     return value
 
 
