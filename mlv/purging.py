@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from mlv.store.versions import Tip, Versions
     from mlv.sweeping import Sweep
 
-_HEADS, _TAGS = "refs/heads/", "refs/tags/"
+_TAGS = "refs/tags/"
+_EVERY = ("refs/heads/*", f"{_TAGS}*")
 _ATTEMPTS = 5
 
 
@@ -74,10 +75,11 @@ def purge(
     with open_dvc(versions.git.layout) as dvc:
         dvc.check_remote()
         scene = _Scene(versions, share, dvc, model)
+        if share:
+            _refuse_stale(scene, share)
         refs = _look(scene)
         tip = _tip(scene, refs)
-        if share:
-            _refuse_stale(scene, refs, tip)
+        _refuse_unpublished(scene, tip)
         plan = _plan(scene, refs, tip, keep_last_n)
         if plan.is_empty or not confirm(plan):
             return plan
@@ -156,7 +158,7 @@ def _look(scene: _Scene) -> dict[str, str]:
         return {}
     remote = scene.share.remote
     for _ in range(_ATTEMPTS):
-        refs = remote.refs(f"{_HEADS}*", f"{_TAGS}*")
+        refs = remote.refs(*_EVERY)
         objects = scene.versions.git.objects
         absent = [ref for ref, oid in refs.items() if objects.read(oid) is None]
         if not absent:
@@ -182,31 +184,33 @@ def _tip(scene: _Scene, refs: Mapping[str, str]) -> Tip:
     return tip._replace(commit=theirs)
 
 
-def _refuse_stale(scene: _Scene, refs: Mapping[str, str], tip: Tip) -> None:
-    """Refuse a clone that does not know what the remote has, or has moved on without it."""
-    versions, config = scene.versions, scene.versions.config
-    stale = _stale(refs, usage.refs_of(versions.git), versions.remote_ref, tip.commit)
+def _refuse_stale(scene: _Scene, share: Share) -> None:
+    """Refuse a clone that does not know what the remote has; to be called before any fetch."""
+    ours, theirs = usage.refs_of(scene.versions.git), share.remote.refs(*_EVERY)
+    stale = [
+        ref.removeprefix(_TAGS)
+        for ref, oid in theirs.items()
+        if Version.from_tag(ref.removeprefix(_TAGS)) and ours.get(ref) != oid
+    ]
+    tracking = scene.versions.remote_ref
+    if ours.get(tracking) != theirs.get(share.branch_ref):
+        stale.insert(0, tracking.removeprefix("refs/remotes/"))
     if stale:
         raise WorkspaceError(
-            f"this clone is stale: {stale} is not what {config.remote} has now",
+            f"this clone is stale: {stale[0]} is not what {share.remote.name} has now",
             hint="mlv fetch, then try again",
         )
+
+
+def _refuse_unpublished(scene: _Scene, tip: Tip) -> None:
+    """Refuse where the local branch has moved a pointer on that others do not see yet."""
+    versions, config = scene.versions, scene.versions.config
     local = tip._replace(commit=tip.local or tip.commit)
-    ahead = versions.git.ask("merge-base", "--is-ancestor", local.commit, tip.commit).code
-    if ahead and versions.pointer(local, scene.model) != versions.pointer(tip, scene.model):
+    if versions.git.ask("merge-base", "--is-ancestor", local.commit, tip.commit).code == 0:
+        return
+    if versions.pointer(local, scene.model) != versions.pointer(tip, scene.model):
+        theirs = f"{config.remote}/{config.branch}"
         raise WorkspaceError(
             f"{config.branch} says something else of {scene.model!r} here than on {config.remote}",
-            hint=f"mlv push publishes it; git log {config.remote}/{config.branch}.."
-            f"{config.branch} shows it",
+            hint=f"mlv push publishes it; git log {theirs}..{config.branch} shows it",
         )
-
-
-def _stale(
-    theirs: Mapping[str, str], ours: Mapping[str, str], tracking: str, commit: str
-) -> str | None:
-    if ours.get(tracking) != commit:
-        return tracking.removeprefix("refs/remotes/")
-    for ref, oid in theirs.items():
-        if Version.from_tag(ref.removeprefix(_TAGS)) and ours.get(ref) != oid:
-            return ref.removeprefix(_TAGS)
-    return None

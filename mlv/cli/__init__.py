@@ -29,6 +29,8 @@ _COMMANDS = {
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
+    "yank": "keeping",
+    "purge": "keeping",
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
