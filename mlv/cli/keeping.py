@@ -110,7 +110,8 @@ def _lines(purge: Purge, *, future: bool) -> list[str]:
     if sweep.kept:
         who = list(dict.fromkeys(sweep.kept.values()))
         named = ", ".join(who[:_SHOWN]) + (", ..." if len(who) > _SHOWN else "")
-        lines.append(f"  {_count(len(sweep.kept))} stay, needed by {show.plain(named)}")
+        stay = "stays" if len(sweep.kept) == 1 else "stay"
+        lines.append(f"  {_count(len(sweep.kept))} {stay}, needed by {show.plain(named)}")
     return lines
 
 
