@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlv.store.versions import Versions
 
 _TAGS = "refs/tags/"
+_PEELED = "^{}"  # after a tag's name: what it names
 
 
 class Share(NamedTuple):
@@ -72,7 +73,7 @@ class Fetched(NamedTuple):
 def fetch(share: Share) -> Fetched:
     """Bring the registry branch and every version's tag that is not here; overwrite nothing."""
     versions, remote = share.versions, share.remote
-    there = remote.refs(share.branch_ref, f"{_TAGS}*-v*")
+    there = remote.refs(share.branch_ref, f"{_TAGS}*-v*", f"{_TAGS}*-v*{_PEELED}")
     tip = there.pop(share.branch_ref, None)
     named = ((Version.from_tag(ref.removeprefix(_TAGS)), oid) for ref, oid in there.items())
     tags = {version: oid for version, oid in named if version}
@@ -84,7 +85,7 @@ def fetch(share: Share) -> Fetched:
     remote.fetch(refspecs)
     other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
     taken = [v for v in other if _id(share.git, kept_ref(v))]
-    moved = [v for v in other if v not in taken and _is_other(versions, v, tags[v])]
+    moved = [v for v in other if v not in taken and _is_other(versions, v, there)]
     _let_go(share, tags)
     return Fetched(tip, tags, tuple(new), tuple(moved), tuple(taken))
 
@@ -109,10 +110,12 @@ def _id(git: Git, ref: str) -> str | None:
     return found.oid if found else None
 
 
-def _is_other(versions: Versions, version: Version, there: str) -> bool:
+def _is_other(versions: Versions, version: Version, there: Mapping[str, str]) -> bool:
     """Whether a version's tag was moved; what is no version, or a plain tag of it, was not."""
+    ref = f"{_TAGS}{version.tag}"
     tag = versions.find(version)
-    if tag is None or there == tag.commit:
+    peeled = there.get(f"{ref}{_PEELED}")
+    if tag is None or (tag.commit == (peeled or there[ref]) and None in (peeled, tag.message)):
         return False
     try:
         return versions.manifest_of(tag) is not None

@@ -45,9 +45,12 @@ class GitRemote:
             )
 
     def refs(self, *patterns: str) -> dict[str, str]:
-        """Ask which refs it has, of those that match a pattern: object id by full name."""
+        """Ask which refs it has, of those that match a pattern: object id by full name.
+
+        What an annotated tag names comes too, under the tag's name and ``^{}``.
+        """
         self.need()
-        argv = ("ls-remote", "--refs", "--quiet", self.name, *patterns)
+        argv = ("ls-remote", "--quiet", self.name, *patterns)
         result = self._ask(argv)
         if result.code:
             raise self._unreachable(argv, result)
