@@ -28,5 +28,5 @@ def with_reason(
     who = event.author.partition(" <")[0]
     when = datetime.fromtimestamp(event.at, UTC)
     why = f": {' '.join(event.reason.split())}" if event.reason else ""
-    told = f"{status} by {who} on {when:%Y-%m-%d at %H:%M} UTC{why}"
+    told = f"{status} by {who} on {when:%Y-%m-%d %H:%MZ}{why}"
     return StatusError(f"{error.message} ({told})", hint=error.hint)

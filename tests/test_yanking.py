@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Mlv = Callable[..., Any]
     Tick = Callable[[], datetime]
 
-WHY = "model-v2 is yanked.*yanked by Ada Lovelace on 2026-01-01 at 12:01 UTC: leaks the label"
+WHY = "model-v2 is yanked.*yanked by Ada Lovelace on 2026-01-01 12:01Z: leaks the label"
 
 
 def quiet(_: str) -> None:

@@ -29,12 +29,12 @@ _COMMANDS = {
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
-    "yank": "keeping",
-    "purge": "keeping",
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
     "verify": "fetching",
+    "yank": "keeping",
+    "purge": "keeping",
     "demo": "demo",
 }
 

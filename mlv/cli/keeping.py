@@ -132,7 +132,7 @@ def _facts(registry: ModelRegistry, done: Purge, *, dry_run: bool) -> dict[str, 
         "swept": [version.tag for version in sweep.versions if version not in done.versions],
         "cache": _total(sweep.here.values()),
         "dvc_remote": _total(sweep.there.values()) if done.remote else None,
-        "kept": dict(sweep.kept),
+        "kept": [{"md5": md5, "needed_by": who} for md5, who in sweep.kept.items()],
         "branch": registry.config.branch,
         "commit": done.commit,
     }

@@ -159,6 +159,6 @@ def test_json_of_a_purge(old: Path, mlv: Mlv) -> None:
         "swept": [],
         "cache": {"objects": 1, "bytes": size},
         "dvc_remote": {"objects": 0, "bytes": 0},
-        "kept": {scaler: "fraud-v2"},
+        "kept": [{"md5": scaler, "needed_by": "fraud-v2"}],
         "branch": "main",
     }
