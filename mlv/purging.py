@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _TAGS = "refs/tags/"
 _EVERY = ("refs/heads/*", f"{_TAGS}*")
+_PEELED = "^{}"
 _ATTEMPTS = 5
 
 
@@ -158,7 +159,7 @@ def _look(scene: _Scene) -> dict[str, str]:
         return {}
     remote = scene.share.remote
     for _ in range(_ATTEMPTS):
-        refs = remote.refs(*_EVERY)
+        refs = _named(remote.refs(*_EVERY))
         objects = scene.versions.git.objects
         absent = [ref for ref, oid in refs.items() if objects.read(oid) is None]
         if not absent:
@@ -167,6 +168,11 @@ def _look(scene: _Scene) -> dict[str, str]:
     raise ChangedMeanwhile(
         f"{remote.name} changes faster than it can be fetched", hint="try again in a moment"
     )
+
+
+def _named(refs: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what annotated tags name: git itself brings that with them."""
+    return {ref: oid for ref, oid in refs.items() if not ref.endswith(_PEELED)}
 
 
 def _tip(scene: _Scene, refs: Mapping[str, str]) -> Tip:
@@ -190,7 +196,8 @@ def _refuse_stale(scene: _Scene, share: Share) -> None:
     stale = [
         ref.removeprefix(_TAGS)
         for ref, oid in theirs.items()
-        if Version.from_tag(ref.removeprefix(_TAGS)) and ours.get(ref) != oid
+        if Version.from_tag(ref.removeprefix(_TAGS))
+        and ours.get(ref) not in (oid, theirs.get(f"{ref}{_PEELED}"))
     ]
     tracking = scene.versions.remote_ref
     if ours.get(tracking) != theirs.get(share.branch_ref):

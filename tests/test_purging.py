@@ -568,3 +568,22 @@ def test_a_version_that_went_live_between_looking_and_publishing_stops_the_purge
         opened(shared).purge_archived(keep_last_n=1)
     assert len(here(shared)) == len(there(shared)) == 4
     assert statuses(opened(other))["v2"] == "archived"
+
+
+def test_a_plain_tag_of_a_version_as_pipelines_leave_it_is_neither_stale_nor_foreign(
+    shared: Path, git: Run
+) -> None:
+    other = clone(git, shared, "other")
+    commit = git(other, "rev-parse", "model-v1^{commit}")
+    git(other, "tag", "--force", "model-v1", commit)
+    md5 = md5_of(opened(other), "v1")
+    assert opened(other).purge_archived(keep_last_n=1) == ["v1", "v2"]
+    assert md5 not in there(shared)
+
+
+def test_a_branch_at_a_purged_versions_own_commit_counts(shared: Path, git: Run) -> None:
+    git(shared, "push", "--quiet", "origin", "model-v1^{commit}:refs/heads/look-back")
+    registry = opened(shared)
+    registry.purge_archived(keep_last_n=1)
+    assert md5_of(registry, "v1") in there(shared)
+    assert md5_of(registry, "v2") not in there(shared)

@@ -33,9 +33,13 @@ _OID = re.compile(r"[0-9a-f]{40}")
 
 
 class Held(NamedTuple):
-    """The versions whose tags are here, and every other ref's tip: object id by name."""
+    """The versions whose tags are here, and every other ref's tip: object id by name.
+
+    ``commits`` are those of the versions, by the full name of their tag.
+    """
 
     manifests: Mapping[Version, Manifest]
+    commits: Mapping[str, str]
     tips: Mapping[str, str]
 
 
@@ -49,7 +53,7 @@ def refs_of(git: Git) -> dict[str, str]:
 def held(versions: Versions) -> Held:
     """Tell versions from other refs; a tag that cannot be read as a version is any tag."""
     tips = refs_of(versions.git)
-    manifests = {}
+    manifests, commits = {}, {}
     for tag in versions.tags():
         try:
             manifest = versions.manifest_of(tag)
@@ -57,10 +61,11 @@ def held(versions: Versions) -> Held:
             continue
         if manifest:
             manifests[tag.version] = manifest
+            commits[_TAGS + tag.version.tag] = tag.commit
             for ref in (_TAGS + tag.version.tag, kept_ref(tag.version)):
                 if tips.get(ref) == tag.oid:
                     del tips[ref]
-    return Held(manifests, tips)
+    return Held(manifests, commits, tips)
 
 
 def named_objects(
@@ -72,8 +77,7 @@ def named_objects(
     ``purged``, their own folder counts; of all other refs, stashes and work trees, all that is
     in their tips.
     """
-    manifests, tips = held(versions)
-    known = {*tips.values()} | {tag.oid for tag in versions.tags()}
+    manifests, commits, tips = held(versions)
     used: dict[str, str] = {}
     for version, manifest in manifests.items():
         if version not in purged:
@@ -85,8 +89,9 @@ def named_objects(
             _read_stashes(reader)
         else:
             reader.read_commit(_short(ref), oid)
+    local = {*tips.values()}
     for ref, oid in there.items():
-        if oid not in known:
+        if oid not in local and not reader.is_at(oid, commits.get(ref)):
             reader.read_commit(f"{_short(ref)} on {versions.config.remote}", oid)
     for top, git_dir in work_trees(versions.git):
         _read_work_tree(reader, top, git_dir)
@@ -104,6 +109,11 @@ class _Reader:
     def note(self, who: str, data: bytes) -> None:
         for md5 in _MD5.findall(data):
             self._used.setdefault(md5.decode(), who)
+
+    def is_at(self, oid: str, commit: str | None) -> bool:
+        """Whether a tag names this commit: it is the version that is here under its name."""
+        found = self.git.objects.read(f"{oid}^{{}}") if commit else None
+        return found is not None and found.oid == commit
 
     def read_commit(self, who: str, oid: str) -> None:
         """Read a commit's tree; what a tag names need be no commit."""
