@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mlv import (
+    ChangedMeanwhile,
     ConfigError,
     InvalidInput,
     ModelRegistry,
@@ -17,6 +18,7 @@ from mlv import (
     StatusError,
     WorkspaceError,
 )
+from mlv.store import locks
 from mlv.store.dvc.cache import Cache
 from mlv.store.dvc.remote import Remote
 
@@ -587,3 +589,41 @@ def test_a_branch_at_a_purged_versions_own_commit_counts(shared: Path, git: Run)
     registry.purge_archived(keep_last_n=1)
     assert md5_of(registry, "v1") in there(shared)
     assert md5_of(registry, "v2") not in there(shared)
+
+
+def test_while_somebody_registers_here_the_cache_is_left_alone(
+    four: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "_BYTES_PATIENCE", 0)
+    registry = opened(four)
+    with (
+        locks.bytes_lock(four / ".git", shared=True),
+        pytest.raises(ChangedMeanwhile, match="another mlv"),
+    ):
+        registry.purge_archived(keep_last_n=1)
+    assert len(here(four)) == 4
+    registry.purge_archived(keep_last_n=1)
+    assert len(here(four)) == 2
+
+
+def test_while_the_cache_is_cleared_nobody_registers(
+    four: Path, monkeypatch: pytest.MonkeyPatch, write_model: Write, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(locks, "_BYTES_PATIENCE", 0)
+    model = write_model(tmp_path / "5.pkl", 5)
+    with (
+        locks.bytes_lock(four / ".git", shared=False),
+        pytest.raises(ChangedMeanwhile, match="another mlv"),
+    ):
+        opened(four).register(model, None)
+    assert opened(four).register(model, None) == "v5"
+
+
+def test_a_purge_in_a_linked_work_tree_frees_the_main_ones_cache_too(four: Path, git: Run) -> None:
+    linked = four.parent / "linked"
+    git(four, "worktree", "add", "--quiet", "--detach", str(linked))
+    opened(linked).artifacts("v1")
+    registry = opened(linked)
+    registry.purge_archived(keep_last_n=1)
+    gone = {md5_of(registry, "v1"), md5_of(registry, "v2")}
+    assert not gone & (here(four) | here(linked) | there(four))
