@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlv.initialisation import Initialised
     from mlv.planning import Asked
     from mlv.promotion import Change
+    from mlv.purging import Purge
     from mlv.references import Live
     from mlv.registration import Registered
     from mlv.sharing.pushing import Pushed
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 _UNSAID: Any = object()
+_ALREADY = {"stage": "staged", "yank": "yanked", "unyank": "archived"}
 
 
 class ModelRegistry:
@@ -144,6 +146,7 @@ class ModelRegistry:
         """Register artifacts by role, and give the manifest that was written."""
         from mlv.domain.manifest import check_metadata, check_metrics
         from mlv.registration import Request, register
+        from mlv.store.locks import bytes_lock
 
         self._git.forget_config()
         model = self._references.one_model()
@@ -156,7 +159,7 @@ class ModelRegistry:
         is_pushed = self.config.push if push is None else push
         if is_pushed:
             self.fetch()  # numbers go on from the remote's
-        with on_disk(self.path):
+        with on_disk(self.path), bytes_lock(self._git.layout.common_dir, shared=True):
             registered = register(self._versions, request, self.config.of(model), self._progress)
         self._tell(registered.notes)
         return self._publish(registered) if is_pushed else registered
@@ -205,6 +208,19 @@ class ModelRegistry:
         refs, seen = ([] if ref is None else [ref] for ref in (to, from_))
         return _only(self.move("rollback", refs, reason=reason, from_=seen, push=push))
 
+    def yank(self, ref: str, *, reason: str, push: bool | None = None) -> str:
+        """Withdraw a version that is not live: it is never promoted, staged or loaded again.
+
+        Its bytes are kept. ``reason`` is told to whoever asks for it.
+        """
+        if not reason:
+            raise InvalidInput("a yank needs a reason", hint="say what is wrong with the version")
+        return _only(self.move("yank", [ref], reason=reason, push=push))
+
+    def unyank(self, ref: str, *, reason: str | None = None, push: bool | None = None) -> str:
+        """Take a yank back; the version is archived."""
+        return _only(self.move("unyank", [ref], reason=reason, push=push))
+
     def move(
         self,
         action: str,
@@ -215,7 +231,7 @@ class ModelRegistry:
         from_: Sequence[str] = (),
         push: bool | None = None,
     ) -> Change:
-        """Do what `stage`, `promote` and `rollback` do, for several models in one commit.
+        """Do what `stage`, `promote`, `rollback` and `yank` do, for several models in one commit.
 
         ``models`` are those to roll back to their previous versions. ``push`` publishes on the
         Git remote; None is what mlv.yaml says. Gives what changed.
@@ -237,7 +253,7 @@ class ModelRegistry:
         self._tell(change.notes)
         for each in change.moved:
             if not each.is_change:
-                what = "staged" if action == "stage" else "live"
+                what = _ALREADY.get(action, "live")
                 self._notify(f"{each.version.tag} is {what} already: nothing was changed")
         return change
 
@@ -253,10 +269,34 @@ class ModelRegistry:
             fetched = share.fetch(sharing)
         made = plan(sharing.versions, References(sharing.versions, self.model), asked)
         for step in made.steps:
-            if step.seen is not None:
+            if step.seen is not None and asked.action in pointers.MOVING:
                 live = f"{step.model}-v{step.seen}"
                 self._notify(f"{live} is live on {sharing.remote.name}")
         return branch.carry_out(sharing, made, fetched)
+
+    # Keeping and deleting -----------------------------------------------------------------
+
+    def purge_archived(self, keep_last_n: int = 2, *, dry_run: bool = False) -> list[str]:
+        """Delete the bytes of all but the newest archived versions; give their names.
+
+        They go from the DVC cache and the DVC remote, oldest first by number, except those that
+        something else needs. Tags and manifests stay. ``dry_run`` only says which it would be.
+        """
+        done = self.purge(keep_last_n, lambda _: not dry_run)
+        return [version.name for version in done.versions]
+
+    def purge(self, keep_last_n: int, confirm: Callable[[Purge], bool]) -> Purge:
+        """Do what `purge_archived` does, once ``confirm`` agrees to what it is shown; tell all."""
+        from mlv.purging import purge
+
+        self.need_known()
+        model = self._live().pointer.model
+        self._git.forget_config()
+        sharing = self._share() if self.has_remote() else None
+        with on_disk(self.path):
+            done = purge(self._versions, sharing, model, keep_last_n, confirm)
+        self._tell(done.notes)
+        return done
 
     # Sharing ------------------------------------------------------------------------------
 
@@ -476,14 +516,21 @@ class ModelRegistry:
 
         record = self.record(ref)
         versionfolder.read(self._versions, record)
+        # Of what was purged, nothing is to be found elsewhere.
+        fetch = fetch and self._status(record.manifest.version) != pointers.PURGED
         return files.verify(self._git.layout, record, self._progress, fetch=fetch)
 
     def _refuse_withdrawn(self, version: Version) -> None:
-        status = self._pointer(self._versions.tip(), version.model).status_of(version.number)
+        status = self._status(version)
         if pointers.is_withdrawn(status):
-            raise StatusError(
-                f"{version.tag} is {status}: it is not handed out", hint="mlv list shows the others"
-            )
+            from mlv.withdrawal import with_reason
+
+            said = f"{version.tag} is {status}: it is not handed out"
+            error = StatusError(said, hint="mlv list shows the others")
+            raise with_reason(self._versions, self._versions.need_tip(), version, status, error)
+
+    def _status(self, version: Version) -> str:
+        return self._pointer(self._versions.tip(), version.model).status_of(version.number)
 
     # References ---------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ LAYERS = (
     ("__main__", "cli"),
     ("serve", "review", "bridges"),
     ("registry",),
+    ("purging", "sweeping"),
     ("planning", "sharing"),
     (
         "initialisation",
@@ -32,6 +33,7 @@ LAYERS = (
         "references",
         "registration",
         "timeline",
+        "withdrawal",
     ),
     ("drafting",),
     ("store",),

@@ -35,6 +35,8 @@ _COMMANDS = {
     "fetch": "sharing",
     "pull": "fetching",
     "verify": "fetching",
+    "yank": "keeping",
+    "purge": "keeping",
     "check-push": "setting_up",
     "demo": "demo",
 }
