@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlv.registration import Registered
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Record, Tag, Tip
+    from mlv.trust import Trust
 
     AnyPath = str | os.PathLike[str]
 
@@ -295,11 +296,14 @@ class ModelRegistry:
         """Give a version's files by role and its manifest: verified, read-only.
 
         They lie in a folder of this version alone, and are fetched from the DVC remote if they
-        are not here. A version that was yanked or purged is refused.
+        are not here. A version that was yanked or purged is refused, and one that is not signed
+        as the registry requires.
         """
         from mlv.store import files
+        from mlv.trust import check_trusted
 
         record = self.record(ref)
+        check_trusted(self._versions, self._versions.tip(), record)
         self._refuse_withdrawn(record.manifest.version)
         return files.hand_out(self._git.layout, record, self._progress)
 
@@ -335,6 +339,16 @@ class ModelRegistry:
         record = self.record(ref)
         versionfolder.read(self._versions, record)
         return files.verify(self._git.layout, record, self._progress, fetch=fetch)
+
+    def trust(self, commit: str | None = None) -> Trust:
+        """Say what this clone trusts; with ``commit``, start from that one from now on.
+
+        It is a commit of the registry branch that an administrator knows to be good.
+        """
+        from mlv import trust
+
+        with on_disk(self._git.layout.common_dir):
+            return trust.trust(self._versions, commit)
 
     def _refuse_withdrawn(self, version: Version) -> None:
         status = self._pointer(self._versions.tip(), version.model).status_of(version.number)
