@@ -56,13 +56,13 @@ def _pointer(
         problems.append(error)
         return pointers.empty(model)
     try:
-        _check_folder(versions, tip, pointer)
+        check_folder(versions, tip, pointer)
     except RegistryError as error:
         problems.append(error)
     return pointer
 
 
-def _check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
+def check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
     """Raise if the model's folder on the branch is not the live version's."""
     if pointer.current is None:
         return

@@ -149,9 +149,19 @@ class ModelRegistry:
         )
         with on_disk(self.path):
             registered = register(self._versions, request, self.config.of(model), self._progress)
-        for note in registered.notes:
+        for note in (*registered.notes, *self._distrust(registered.manifest.version)):
             self._notify(note)
         return registered
+
+    def _distrust(self, version: Version) -> list[str]:
+        """Say of a version just made that nobody will be able to use it."""
+        from mlv.trust import check_trusted
+
+        try:
+            check_trusted(self._versions, self._versions.tip(), self._versions.record(version))
+        except RegistryError as error:
+            return [str(error)]
+        return []
 
     # Moving the pointer -------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def check_trusted(versions: Versions, tip: Tip | None, record: Record) -> None:
     """
     policy = accept(versions, tip)
     if policy.required:
-        _check_version(versions, policy, record)
+        check_version(versions, policy, record)
 
 
 def check_commit(versions: Versions, tip: Tip, commit: str) -> None:
@@ -237,7 +237,7 @@ def _check_commit(versions: Versions, commit: str, policy: Policy) -> None:
 # Versions ----------------------------------------------------------------------------------
 
 
-def _check_version(versions: Versions, policy: Policy, record: Record) -> None:
+def check_version(versions: Versions, policy: Policy, record: Record) -> None:
     tag = record.tag
     if tag.message is None:
         remote = versions.config.remote
@@ -283,7 +283,7 @@ def problems(versions: Versions, tip: Tip | None, live: list[Pointer]) -> Iterat
             if number is None:
                 continue
             try:
-                _check_version(versions, policy, versions.record(Version(pointer.model, number)))
+                check_version(versions, policy, versions.record(Version(pointer.model, number)))
             except RegistryError as error:
                 yield error
 

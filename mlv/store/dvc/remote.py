@@ -100,6 +100,13 @@ class Remote:
             cache = self._repo.cache.legacy if is_legacy else self._repo.cache.local
             transfer(self._odb, cache, wanted, callback=callback(progress))
 
+    def download(self, md5: str, target: Path, progress: Progress) -> None:
+        """Bring one object, which is there, to a path outside the cache."""
+        with asking(f"fetch from the remote {self.name!r} ({self.url})"):
+            self._odb.fs.get_file(
+                self._odb.oid_to_path(md5), str(target), callback=callback(progress)
+            )
+
     def delete(self, md5s: Iterable[str]) -> None:
         """Delete objects; one that is gone already is no error."""
         for md5 in md5s:
