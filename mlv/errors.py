@@ -7,6 +7,7 @@
     |-- StatusError          1  a status rule forbids the step
     |   `-- NoPreviousVersion
     |-- ProgramError         1  git or DVC failed; carries what was run and what it said
+    |-- RefusedByRemote      1  a rule of the Git remote says no: a protected branch, a hook
     |-- StorageError         1  the file system refused: full, read-only, unreadable
     |-- IntegrityError       4  bytes, a manifest or a pointer are not what was registered
     |-- ChangedMeanwhile     5  somebody else was faster; nothing was overwritten
@@ -71,6 +72,14 @@ class ProgramError(RegistryError):
         self.argv = argv
         self.code = code
         self.stderr = stderr
+
+
+class RefusedByRemote(RegistryError):
+    """A rule of the Git remote refuses a push; ``refs`` are those it named."""
+
+    def __init__(self, message: str, *, hint: str = "", refs: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.refs = refs
 
 
 class StorageError(RegistryError):

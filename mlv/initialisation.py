@@ -8,18 +8,13 @@ from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import config as configs
 from mlv.store import versionfolder
 from mlv.store.dvc import repository as dvc
+from mlv.store.dvcfiles import credential_in
 from mlv.store.git import Git, find, init_git
 from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_SECRETS = (
-    "password", "secret", "token", "credential", "account_key", "access_key", "connection_string",
-    "sas_token",
-)  # fmt: skip
-
 
 _DVC_FILES = {
     ".dvc/config": "",
@@ -133,13 +128,13 @@ def _refuse_secrets(git: Git, top: Path) -> None:
     config = top / ".dvc" / "config"
     if _is_in_head(git, ".dvc/config") or not config.is_file():
         return
-    for number, line in enumerate(config.read_text(encoding="utf-8").splitlines(), start=1):
-        key = line.partition("=")[0].strip().lower()
-        if "=" in line and any(secret in key for secret in _SECRETS):
-            raise ConfigError(
-                f".dvc/config:{number} holds a credential ({key}), which a commit would publish",
-                hint=f"dvc remote modify --local <name> {key} ... keeps it out of Git",
-            )
+    found = credential_in(config.read_bytes())
+    if found:
+        raise ConfigError(
+            f".dvc/config:{found.line} holds a credential ({found.key}), which a commit would "
+            "publish",
+            hint=f"dvc remote modify --local <name> {found.key} ... keeps it out of Git",
+        )
 
 
 def _commit(git: Git, paths: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Staging, promoting and rolling back: one commit that moves the pointer."""
+"""Moving pointers: read, decide, publish one commit, and again as long as another is faster."""
 
 from __future__ import annotations
 
@@ -8,54 +8,57 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
-from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceError
-from mlv.store import publishing, versionfolder, workbytes, workspace
-from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, Entry, TreeWriter
-from mlv.store.versions import BEHIND, FOLDER, check_writable, folder_of
+from mlv.drafting import Moved, draft
+from mlv.errors import ChangedMeanwhile, InvalidInput, NoPreviousVersion, WorkspaceError
+from mlv.store import publishing, workbytes, workspace
+from mlv.store.versions import BEHIND, folder_of
 
 if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
+    from mlv.drafting import Draft
+    from mlv.store.git import Git
     from mlv.store.versions import Tip, Versions
 
 _ATTEMPTS = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
-class Change(NamedTuple):
-    """What was decided: the pointer before and after, and the version it was about.
+class Step(NamedTuple):
+    """One version's part of a plan; ``seen`` is the live version that the user last saw.
 
-    ``commit`` is None where nothing had to change.
+    Without a number, a rollback goes to the previous version.
     """
 
+    model: str
+    number: int | None
+    seen: int | None = None
+
+
+class Plan(NamedTuple):
+    """What the user asks for: one commit, all steps or none."""
+
     action: str
-    version: Version
-    before: Pointer
-    after: Pointer
+    steps: tuple[Step, ...]
+    reason: str | None = None
+
+
+class Change(NamedTuple):
+    """What was decided and done; ``commit`` is None where nothing had to change."""
+
+    action: str
+    moved: tuple[Moved, ...]
     commit: str | None
     notes: tuple[str, ...] = ()
 
 
-class Plan(NamedTuple):
-    """What the user asks for; ``seen`` is the live version that the user last saw."""
-
-    action: str
-    model: str
-    number: int | None
-    seen: int | None
-    reason: str | None = None
-
-
 def carry_out(versions: Versions, plan: Plan) -> Change:
-    """Read, decide and publish, again from the start as long as somebody else is faster."""
-    _check_reason(plan.reason)
+    """Read, decide and publish here, again from the start as long as somebody else is faster."""
+    check_reason(plan.reason)
     with publishing.local_lock(versions.git.layout):
         notes = publishing.recover(versions.git)
         for attempt in range(_ATTEMPTS):
-            tip = versions.need_tip()
-            before = versions.pointer(tip, plan.model)
-            _check_still(versions, tip, plan, before)
             try:
-                change = _attempt(versions, plan, tip, before)
+                change = _attempt(versions, plan)
             except ChangedMeanwhile:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -65,49 +68,89 @@ def carry_out(versions: Versions, plan: Plan) -> Change:
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
-def _attempt(versions: Versions, plan: Plan, tip: Tip, before: Pointer) -> Change:
-    after, number = pointers.decide(before, plan.action, plan.number)
-    version = Version(plan.model, number)
-    if after == before:
-        return Change(plan.action, version, before, after, None)
-    _check_branch(versions, tip)
-    folder = folder_of(plan.model)
-    live = Version(plan.model, after.current) if after.current is not None else None
-    entries = versionfolder.read(versions, versions.record(live)) if live else []
-    old = versions.entries(tip.commit, folder) or []
-    _refuse_foreign(versions, folder, old)
-    before_files, after_files = (workspace.files_below(e, folder) for e in (old, entries))
-    trees = _trees(versions, tip, folder, before_files, after_files)
-    pointer = versions.git.write_blob(after.to_bytes())
-    after_files[f"{folder}/pointer.json"] = pointer
-    entries = [*entries, Entry(FILE_MODE, "pointer.json", pointer)]
-    commit = _write(versions, tip, plan.model, entries, _message(plan, before, after))
-    move = workspace.Move(
-        versions.config.branch, tip.local, commit, folder, before_files, after_files
-    )
-    notes = publishing.publish(versions.git, move, trees, f"mlv: {plan.action} {version.tag}")
-    versions.remember_not_merged(commit)
-    return Change(plan.action, version, before, after, commit, tuple(notes))
+def _attempt(versions: Versions, plan: Plan) -> Change:
+    tip = versions.need_tip()
+    moved = decide(versions, tip, plan)
+    changed = changes(moved)
+    if not changed:
+        return Change(plan.action, moved, None)
+    made = draft(versions, tip, plan.action, changed, plan.reason)
+    trees = ready_trees(versions, tip, made)
+    move = made.move(versions.config.branch, tip.local)
+    notes = publishing.publish(versions.git, move, trees, reflog(plan.action, changed))
+    versions.remember_not_merged(made.commit)
+    return Change(plan.action, moved, made.commit, tuple(notes))
 
 
-# Checks ------------------------------------------------------------------------------------
+# Deciding ----------------------------------------------------------------------------------
 
 
-def _check_still(versions: Versions, tip: Tip, plan: Plan, pointer: Pointer) -> None:
+def decide(versions: Versions, tip: Tip, plan: Plan) -> tuple[Moved, ...]:
+    """Take every step on what the branch says."""
+    known: dict[str, Pointer] = {}
+    moved = []
+    for step in plan.steps:
+        if step.model not in known:
+            known[step.model] = versions.pointer(tip, step.model)
+            _check_still(versions, tip, plan.action, step, known[step.model])
+        before = known[step.model]
+        try:
+            after, number = pointers.decide(before, plan.action, step.number)
+        except NoPreviousVersion as error:
+            raise _with_who(versions, tip, step.model, before, error) from error
+        moved.append(Moved(Version(step.model, number), before, after))
+        known[step.model] = after
+    return tuple(moved)
+
+
+def changes(moved: tuple[Moved, ...]) -> tuple[Moved, ...]:
+    """Give those that change something: promoting what is live does not."""
+    return tuple(each for each in moved if each.is_change)
+
+
+def _check_still(versions: Versions, tip: Tip, action: str, step: Step, pointer: Pointer) -> None:
     """Stop if production moved since the user looked."""
-    if pointer.current == plan.seen or plan.action == pointers.STAGE:
+    if pointer.current == step.seen or action not in (pointers.PROMOTE, pointers.ROLLBACK):
         return
-    was = "nothing" if plan.seen is None else Version(plan.model, plan.seen).tag
-    now = "nothing" if pointer.current is None else Version(plan.model, pointer.current).tag
-    path = f"{folder_of(plan.model)}/pointer.json"
-    who = versions.git.line("log", "-1", "--format=%an, %ar: %s", tip.commit, "--", path)
+    was, now = (_tag(step.model, number) for number in (step.seen, pointer.current))
+    who = who_moved(versions, tip, step.model)
+    if action == pointers.ROLLBACK and pointer.current is not None and pointer.previous is None:
+        raise ChangedMeanwhile(
+            f"already rolled back to {now} by {who}: nothing was changed", hint="see mlv status"
+        )
     raise ChangedMeanwhile(
         f"{now} is live, not {was}: production moved meanwhile ({who})",
         hint="look at mlv status, then decide again; --from says what you saw",
     )
 
 
-def _check_reason(reason: str | None) -> None:
+def _with_who(
+    versions: Versions, tip: Tip, model: str, pointer: Pointer, error: NoPreviousVersion
+) -> NoPreviousVersion:
+    """Say who rolled back already: of two at once, the second goes no further."""
+    if pointer.current is None or pointers.ARCHIVED not in pointer.status.values():
+        return error
+    now, who = _tag(model, pointer.current), who_moved(versions, tip, model)
+    return NoPreviousVersion(
+        f"No previous version to roll back to: already rolled back to {now} by {who}",
+        hint=error.hint,
+    )
+
+
+def who_moved(versions: Versions, tip: Tip, model: str) -> str:
+    """Say who changed a model's pointer last, when and how: ``Ada, 3 seconds ago: Promote ...``."""
+    path = f"{folder_of(model)}/pointer.json"
+    return versions.git.line(
+        "log", "-1", "--first-parent", "--format=%an, %ar: %s", tip.commit, "--", path
+    )
+
+
+def _tag(model: str, number: int | None) -> str:
+    return "nothing" if number is None else Version(model, number).tag
+
+
+def check_reason(reason: str | None) -> None:
+    """Refuse a reason that a commit's message cannot keep as it is."""
     is_text = reason is None or not any("\ud800" <= char <= "\udfff" for char in reason)
     if reason is not None and (not is_text or not reason.strip() or _CONTROL.search(reason)):
         raise InvalidInput(
@@ -115,31 +158,15 @@ def _check_reason(reason: str | None) -> None:
         )
 
 
-def _check_branch(versions: Versions, tip: Tip) -> None:
-    check_writable(versions, tip)
-    versions.check_not_merged(tip)
-    branch = versions.config.branch
-    if versions.blob(tip.commit, ".dvc/config") is None:
-        raise ConfigError(
-            f"DVC is not set up on {branch}: checking it out would not give the model",
-            hint=f"run mlv init on {branch}, or merge the branch where it was run",
-        )
+# Publishing --------------------------------------------------------------------------------
 
 
-def _refuse_foreign(versions: Versions, folder: str, entries: list[Entry]) -> None:
-    """Refuse to delete what somebody committed where only mlv writes."""
-    for entry in entries:
-        if entry.kind != BLOB or not versionfolder.may_hold(entry.name):
-            raise WorkspaceError(
-                f"{folder}/{entry.name} is committed on {versions.config.branch}, in a folder "
-                "where only mlv writes",
-                hint=f"git mv {folder}/{entry.name} elsewhere and commit that, then try again",
-            )
+def reflog(action: str, moved: tuple[Moved, ...]) -> str:
+    """Say in the branch's reflog what moved it."""
+    return f"mlv: {action} {', '.join(each.version.tag for each in moved)}"
 
 
-def _trees(
-    versions: Versions, tip: Tip, folder: str, before: dict[str, str], after: dict[str, str]
-) -> list[workspace.Checkout]:
+def ready_trees(versions: Versions, tip: Tip, made: Draft) -> list[workspace.Checkout]:
     """Find the work trees to bring along; refuse if one is not ready for it."""
     branch, remote = versions.config.branch, versions.config.remote
     trees = workspace.checkouts(versions.git, branch)
@@ -148,50 +175,13 @@ def _trees(
             f"{branch} is behind {remote}/{branch}, which says what is live",
             hint=f"git pull --ff-only {remote} {branch} in the work tree that has it checked out",
         )
-    for tree in trees:
-        workspace.refuse_unmerged(tree)
-        workspace.refuse_edited(tree, folder, before, {*after, f"{folder}/pointer.json"})
-    return [workspace.Checkout(tree, workbytes.find(tree, before, after)) for tree in trees]
+    return [_ready(tree, made) for tree in trees]
 
 
-# The commit --------------------------------------------------------------------------------
-
-
-def _write(versions: Versions, tip: Tip, model: str, entries: list[Entry], message: str) -> str:
-    """Write the commit: nothing but the model's folder differs from the tip."""
-    git = versions.git
-    root = versions.entries(tip.commit) or []
-    registry = versions.entries(tip.commit, FOLDER) or []
-    with TreeWriter(git.layout.folder) as trees:
-        registry = _with(registry, Entry(FOLDER_MODE, model, trees.write(entries)))
-        root = _with(root, Entry(FOLDER_MODE, FOLDER, trees.write(registry)))
-        tree = trees.write(root)
-    return git.write_commit(tree, tip.commit, message)
-
-
-def _with(entries: list[Entry], entry: Entry) -> list[Entry]:
-    return [*(e for e in entries if e.name != entry.name), entry]
-
-
-def _message(plan: Plan, before: Pointer, after: Pointer) -> str:
-    model = plan.model
-    if plan.action == pointers.STAGE:
-        was, now = before.staging, after.staging
-        subject = f"Stage {model}-{_name(now)}"
-    else:
-        was, now = before.current, after.current
-        verb = "Promote {} to production" if plan.action == pointers.PROMOTE else "Roll back to {}"
-        subject = verb.format(f"{model}-{_name(now)}")
-        subject += f" (was {_name(was)})" if was is not None else ""
-    reason = f"\n\n{plan.reason.strip()}" if plan.reason else ""
-    trailers = {
-        "Mlv-Action": plan.action,
-        "Mlv-Model": model,
-        "Mlv-From": _name(was),
-        "Mlv-To": _name(now),
-    }
-    return f"{subject}{reason}\n\n" + "".join(f"{k}: {v}\n" for k, v in trailers.items())
-
-
-def _name(number: int | None) -> str:
-    return "none" if number is None else f"v{number}"
+def _ready(tree: Git, made: Draft) -> workspace.Checkout:
+    workspace.refuse_unmerged(tree)
+    for folder in made.folders:
+        before = {p: oid for p, oid in made.before.items() if p.startswith(f"{folder}/")}
+        after = {p for p in made.after if p.startswith(f"{folder}/")}
+        workspace.refuse_edited(tree, folder, before, after)
+    return workspace.Checkout(tree, workbytes.find(tree, made.before, made.after))

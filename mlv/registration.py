@@ -22,7 +22,7 @@ from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref
 from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mlv.store.config import ModelConfig
@@ -292,10 +292,7 @@ def _publish(
             metadata=metadata,
             lineage=facts,
         )
-        tree = _version_tree(git, source, manifest, requirements)
-        trailers = f"{REGISTERED_BY_MLV}\nMlv-Model: {version.model}\nMlv-To: {version.name}\n"
-        message = f"Register {version.tag}\n\n{trailers}"
-        commit = git.write_commit(tree, source.commit, message)
+        commit = _commit(git, source.commit, source.root, manifest, requirements)
         try:
             _tag(git, manifest, commit, identity)
         except ChangedMeanwhile:
@@ -307,7 +304,40 @@ def _publish(
     )
 
 
-def _version_tree(git: Git, source: Source, manifest: Manifest, requirements: bytes) -> str:
+def renumber(versions: Versions, version: Version, taken: str) -> Version:
+    """Register an unpublished version anew under the next number; its own goes to who has it.
+
+    ``taken`` is the tag object that was published under that number, which is here. All refs
+    move, or none: `ChangedMeanwhile` if another process was at them.
+    """
+    git = versions.git
+    old = versions.record(version)
+    kept, held = (git.objects.read(ref) for ref in (kept_ref(version), f"refs/tags/{version.tag}"))
+    new = _free_version(versions, version.model)
+    data = {**old.manifest.data, "version": new.name}
+    manifest = manifests.parse(Manifest(new, old.manifest.artifacts, data).to_bytes(), new)
+    folder = f"{FOLDER}/{version.model}"
+    requirements = versions.blob(old.tag.commit, f"{folder}/{versionfolder.REQUIREMENTS}") or b""
+    parent = git.line("rev-parse", f"{old.tag.commit}^")
+    root = versions.entries(old.tag.commit) or []
+    commit = _commit(git, parent, root, manifest, requirements)
+    freed = [RefUpdate(f"refs/tags/{version.tag}", taken, held.oid if held else NO_OBJECT)]
+    if kept:
+        freed.append(RefUpdate(kept_ref(version), NO_OBJECT, kept.oid))
+    _tag(git, manifest, commit, git.identity(), freed)
+    return new
+
+
+def _commit(
+    git: Git, parent: str, root: Sequence[Entry], manifest: Manifest, requirements: bytes
+) -> str:
+    version = manifest.version
+    tree = _version_tree(git, root, manifest, requirements)
+    trailers = f"{REGISTERED_BY_MLV}\nMlv-Model: {version.model}\nMlv-To: {version.name}\n"
+    return git.write_commit(tree, parent, f"Register {version.tag}\n\n{trailers}")
+
+
+def _version_tree(git: Git, root: Sequence[Entry], manifest: Manifest, requirements: bytes) -> str:
     """Write the tree: the source's, with ``registry/`` holding this version alone."""
     files = {**versionfolder.files_of(manifest), versionfolder.REQUIREMENTS: requirements}
     with scratch(git.layout.common_dir / SCRATCH) as folder:
@@ -322,24 +352,33 @@ def _version_tree(git: Git, source: Source, manifest: Manifest, requirements: by
                 Entry(FOLDER_MODE, manifest.version.model, own),
             ]
         )
-        others = [entry for entry in source.root if entry.name != FOLDER]
+        others = [entry for entry in root if entry.name != FOLDER]
         return trees.write([*others, Entry(FOLDER_MODE, FOLDER, registry)])
 
 
-def _tag(git: Git, manifest: Manifest, commit: str, identity: str) -> None:
-    """Publish the version by creating its tag, annotated with the manifest; all or nothing."""
+def _tag(
+    git: Git,
+    manifest: Manifest,
+    commit: str,
+    identity: str,
+    freed: Sequence[RefUpdate] = (),
+) -> None:
+    """Publish the version by creating its tag, annotated with the manifest; all or nothing.
+
+    ``freed`` are refs that move with it.
+    """
     version = manifest.version
     name = f"refs/tags/{version.tag}"
     message = f"{_subject(manifest)}\n\n{manifest.to_bytes().decode()}"
     kept = RefUpdate(kept_ref(version), "", NO_OBJECT)
     if git.is_on("tag.gpgsign") or git.is_on("tag.forcesignannotated"):
         oid = _sign_tag(git, version, commit, message)
-        git.update_refs([kept._replace(new=oid)], f"mlv: register {version.tag}")
+        git.update_refs([kept._replace(new=oid), *freed], f"mlv: register {version.tag}")
         return
     header = f"object {commit}\ntype commit\ntag {version.tag}\ntagger {identity}\n\n"
     oid = git.line("mktag", stdin=(header + message).encode())
     tag = RefUpdate(name, oid, NO_OBJECT)
-    git.update_refs([tag, kept._replace(new=oid)], f"mlv: register {version.tag}")
+    git.update_refs([tag, kept._replace(new=oid), *freed], f"mlv: register {version.tag}")
 
 
 def _sign_tag(git: Git, version: Version, commit: str, message: str) -> str:

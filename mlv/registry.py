@@ -18,15 +18,18 @@ from mlv.store.git import JOURNAL, Git, find
 from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
     from mlv.domain.pointer import Pointer
     from mlv.initialisation import Initialised
+    from mlv.planning import Asked
     from mlv.promotion import Change
     from mlv.references import Live
     from mlv.registration import Registered
+    from mlv.sharing.pushing import Pushed
+    from mlv.sharing.share import Fetched, Share
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Record, Tag, Tip
     from mlv.trust import Trust
@@ -67,8 +70,7 @@ class ModelRegistry:
         if (self._git.layout.common_dir / JOURNAL).is_file():
             from mlv.store.publishing import recover_if_allowed
 
-            for note in recover_if_allowed(self._git):
-                self._notify(note)
+            self._tell(recover_if_allowed(self._git))
 
     def __repr__(self) -> str:
         """Name the repository and the model."""
@@ -102,13 +104,15 @@ class ModelRegistry:
         metrics: Mapping[str, float] | None = None,
         metadata: Mapping[str, Any] | None = None,
         artifacts: Mapping[str, AnyPath] | None = None,
+        *,
+        push: bool | None = None,
     ) -> str:
         """Register a trained model; give the new version's name, ``v1``.
 
         Paths are files or directories, which are copied, never moved. The preprocessor is given,
         or declined with None ("it is inside the model"). ``metrics`` are finite numbers by name;
         ``metadata`` JSON values (`domain.manifest.METADATA` lists what a version should carry);
-        ``artifacts`` further paths by role.
+        ``artifacts`` further paths by role. ``push`` publishes it; None is what mlv.yaml says.
         """
         if preprocessor_path is _UNSAID:
             raise InvalidInput(
@@ -126,7 +130,7 @@ class ModelRegistry:
                     f"{role!r} is not a further artifact", hint=f"give it as {role}_path"
                 )
             sources[role] = path
-        registered = self.register_all(sources, metrics or {}, metadata or {})
+        registered = self.register_all(sources, metrics or {}, metadata or {}, push=push)
         return registered.manifest.version.name
 
     def register_all(
@@ -134,6 +138,8 @@ class ModelRegistry:
         sources: Mapping[str, AnyPath],
         metrics: Mapping[str, float],
         metadata: Mapping[str, Any],
+        *,
+        push: bool | None = None,
     ) -> Registered:
         """Register artifacts by role, and give the manifest that was written."""
         from mlv.domain.manifest import check_metadata, check_metrics
@@ -147,11 +153,23 @@ class ModelRegistry:
             check_metrics(metrics),
             check_metadata(metadata),
         )
+        is_pushed = self.config.push if push is None else push
+        if is_pushed:
+            self.fetch()  # numbers go on from the remote's
         with on_disk(self.path):
             registered = register(self._versions, request, self.config.of(model), self._progress)
-        for note in (*registered.notes, *self._distrust(registered.manifest.version)):
-            self._notify(note)
-        return registered
+        self._tell((*registered.notes, *self._distrust(registered.manifest.version)))
+        return self._publish(registered) if is_pushed else registered
+
+    def _publish(self, registered: Registered) -> Registered:
+        tag = registered.manifest.version.tag
+        try:
+            pushed = self.push(tag)
+        except RegistryError:
+            self._notify(f"{tag} is registered here, and not published: mlv push {tag} does that")
+            raise
+        version = pushed.versions[0]
+        return registered._replace(manifest=self._versions.record(version).manifest)
 
     def _distrust(self, version: Version) -> list[str]:
         """Say of a version just made that nobody will be able to use it."""
@@ -165,48 +183,128 @@ class ModelRegistry:
 
     # Moving the pointer -------------------------------------------------------------------
 
-    def stage(self, ref: str, *, reason: str | None = None) -> str:
+    def stage(self, ref: str, *, reason: str | None = None, push: bool | None = None) -> str:
         """Put a version in staging; the one staged before returns to registered."""
-        return self.move("stage", ref, reason=reason).version.name
+        return _only(self.move("stage", [ref], reason=reason, push=push))
 
-    def promote(self, ref: str, *, reason: str | None = None, from_: str | None = None) -> str:
+    def promote(
+        self,
+        ref: str,
+        *,
+        reason: str | None = None,
+        from_: str | None = None,
+        push: bool | None = None,
+    ) -> str:
         """Put a version in production; the one that was live is archived and becomes previous.
 
         Promoting what is live changes nothing. ``from_`` is the version that the caller believes
         to be live: `ChangedMeanwhile` if it is not.
         """
-        return self.move("promote", ref, reason=reason, from_=from_).version.name
+        seen = [] if from_ is None else [from_]
+        return _only(self.move("promote", [ref], reason=reason, from_=seen, push=push))
 
     def rollback(
-        self, *, to: str | None = None, reason: str | None = None, from_: str | None = None
+        self,
+        *,
+        to: str | None = None,
+        reason: str | None = None,
+        from_: str | None = None,
+        push: bool | None = None,
     ) -> str:
         """Go back to the previous version, or ``to`` one that was live before; give its name."""
-        return self.move("rollback", to, reason=reason, from_=from_).version.name
+        refs, seen = ([] if ref is None else [ref] for ref in (to, from_))
+        return _only(self.move("rollback", refs, reason=reason, from_=seen, push=push))
 
     def move(
-        self, action: str, ref: str | None, *, reason: str | None = None, from_: str | None = None
+        self,
+        action: str,
+        refs: str | Sequence[str] = (),
+        *,
+        models: Sequence[str] = (),
+        reason: str | None = None,
+        from_: Sequence[str] = (),
+        push: bool | None = None,
     ) -> Change:
-        """Do what `stage`, `promote` and `rollback` do, and tell what changed."""
-        from mlv.promotion import Plan, carry_out
+        """Do what `stage`, `promote` and `rollback` do, for several models in one commit.
 
-        version = self.resolve(ref) if ref is not None else None
-        live = self._live(version.model if version else None)
-        if version is not None:
-            self._versions.record(version)  # it exists, and is what it says
-        seen = live.pointer.current
-        if from_ is not None:
-            believed = self._references.resolve(from_, live.model)
-            seen = self._versions.record(believed).manifest.version.number
+        ``models`` are those to roll back to their previous versions. ``push`` publishes on the
+        Git remote; None is what mlv.yaml says. Gives what changed.
+        """
+        from mlv import promotion
+        from mlv.planning import Asked, plan
+
         self._git.forget_config()
-        plan = Plan(action, live.model, version.number if version else None, seen, reason)
+        named = (refs,) if isinstance(refs, str) else tuple(refs)
+        asked = Asked(action, named, tuple(models), tuple(from_), reason)
         with on_disk(self._git.layout.common_dir):
-            change = carry_out(self._versions, plan)
-        for note in change.notes:
-            self._notify(note)
-        if change.commit is None:
-            what = "staged" if action == "stage" else "live"
-            self._notify(f"{change.version.tag} is {what} already: nothing was changed")
+            if self.config.push if push is None else push:
+                change = self._move_published(asked)
+            else:
+                self._warn(self._versions.need_tip())
+                change = promotion.carry_out(
+                    self._versions, plan(self._versions, self._references, asked)
+                )
+        self._tell(change.notes)
+        for each in change.moved:
+            if not each.is_change:
+                what = "staged" if action == "stage" else "live"
+                self._notify(f"{each.version.tag} is {what} already: nothing was changed")
         return change
+
+    def _move_published(self, asked: Asked) -> Change:
+        from mlv.planning import plan
+        from mlv.sharing import branch, share
+
+        sharing = self._share()
+        fetched = share.fetch(sharing)
+        self._tell(fetched.warnings)
+        if fetched.tip is None:
+            self.push()  # a first push: all that the branch speaks of
+            fetched = share.fetch(sharing)
+        made = plan(sharing.versions, References(sharing.versions, self.model), asked)
+        for step in made.steps:
+            if step.seen is not None:
+                live = f"{step.model}-v{step.seen}"
+                self._notify(f"{live} is live on {sharing.remote.name}")
+        return branch.carry_out(sharing, made, fetched)
+
+    # Sharing ------------------------------------------------------------------------------
+
+    def push(self, *refs: str, whole: bool = False, partial: bool = False) -> Pushed:
+        """Publish versions and the registry branch: bytes to the DVC remote, then tags and branch.
+
+        Without references: every version that the Git remote lacks, and the branch. ``whole`` sees
+        to the bytes of published versions too; ``partial`` goes without pipeline outputs that
+        nobody has. A version whose number somebody else published first is registered anew.
+        """
+        from mlv.sharing import pushing
+
+        sharing = self._share()
+        named = tuple(self.resolve(ref) for ref in refs)
+        order = pushing.Order(named, whole, partial, branch=not named)
+        with on_disk(self.path):
+            return pushing.push(sharing, self._versions, order)
+
+    def fetch(self) -> Fetched:
+        """Bring the registry branch and every version's tag here; warn of a tag that was moved."""
+        from mlv.sharing import share
+
+        fetched = share.fetch(self._share())
+        self._tell(fetched.warnings)
+        return fetched
+
+    def _share(self) -> Share:
+        from mlv.sharing.share import Share
+        from mlv.store.gitremote import GitRemote
+
+        self._git.forget_config()
+        remote = GitRemote(self._git, self.config.remote)
+        remote.need()
+        return Share(self._versions.published(), remote, self._notify, self._progress)
+
+    def _tell(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self._notify(note)
 
     # Reading ------------------------------------------------------------------------------
 
@@ -408,6 +506,10 @@ def _read_config(git: Git) -> configs.Config:
             hint="mlv init sets it up; on another branch, check out the one that has it",
         )
     return configs.parse(found.data)
+
+
+def _only(change: Change) -> str:
+    return change.moved[0].version.name
 
 
 def _absolute(role: str, path: AnyPath) -> Path:

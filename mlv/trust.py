@@ -238,6 +238,7 @@ def _check_commit(versions: Versions, commit: str, policy: Policy) -> None:
 
 
 def check_version(versions: Versions, policy: Policy, record: Record) -> None:
+    """Raise `IntegrityError` unless one whom the policy allows signed the version's tag."""
     tag = record.tag
     if tag.message is None:
         remote = versions.config.remote

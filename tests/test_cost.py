@@ -101,13 +101,13 @@ def test_reading_takes_one_git_to_read_and_no_heavy_import(
 
 PROMOTION = [
     "cat-file",
-    "config",
-    "ls-files",
-    "ls-files",
-    "hash-object",
     "hash-object",
     "mktree",
+    "config",
     "commit-tree",
+    "ls-files",
+    "ls-files",
+    "hash-object",
     "update-index",
     "checkout-index",
     "update-ref",
@@ -131,7 +131,7 @@ def test_promoting_takes_six_gits_where_it_is_not(
 ) -> None:
     git(two, "switch", "--quiet", "--create", "feature")
     used, _ = cost(two, "promote", "model-v2")
-    assert used == ["cat-file", "config", "hash-object", "mktree", "commit-tree", "update-ref"]
+    assert used == ["cat-file", "hash-object", "mktree", "config", "commit-tree", "update-ref"]
 
 
 def test_handing_out_a_version_that_is_here_needs_no_dvc(

@@ -121,7 +121,7 @@ def problems(repo: Path) -> str:
 def commit_pointer(repo: Path, git: Git, *how: str, live: str = "v1") -> str:
     """Commit a pointer that names another live version, as anybody may who can push."""
     text = (repo / POINTER).read_text()
-    number = pointers.parse(text.encode(), "model").current
+    number = pointers.parse(text.encode(), "model").current or 0
     after = Pointer("model", int(live[1:]), None, {number: "archived", int(live[1:]): "production"})
     (repo / POINTER).write_bytes(after.to_bytes())
     git(repo, *how, "commit", "-q", "-m", "All is well", POINTER)
@@ -228,7 +228,7 @@ def test_a_users_configuration_does_not_weaken_it(
 ) -> None:
     tmp = signed.parent
     (tmp / "everybody").write_text(f"eve@example.com {(tmp / 'eve.pub').read_text()}")
-    (tmp / "yes").write_text('#!/bin/sh\necho \'Good "git" signature for a with b key c\'\n')
+    (tmp / "yes").write_text("#!/bin/sh\necho 'Good \"git\" signature for a with b key c'\n")
     (tmp / "yes").chmod(0o755)
     git(signed, "config", "user.signingKey", str(tmp / "eve.pub"))
     ModelRegistry(signed, notify=quiet).register(write_model(tmp / "m.pkl", 4), None)
@@ -426,7 +426,7 @@ def test_another_branch_is_not_taken_for_the_registry(signed: Path, git: Git) ->
     refused(signed, "mlv.yaml names 'mine' as the registry branch; it was 'main'")
 
 
-def test_without_the_branch_nobody_is_trusted(signed: Path, reader: Path, git: Git) -> None:
+def test_without_the_branch_nobody_is_trusted(reader: Path, git: Git) -> None:
     git(reader, "update-ref", "-d", "refs/remotes/origin/main")
     refused(reader, "versions must be signed, and main, which says by whom, is not here", "v2")
     (reader / ".git" / "mlv" / ".accepted.json").unlink()

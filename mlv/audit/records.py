@@ -111,7 +111,7 @@ def compare_tags(
     remote = GitRemote(versions.git, versions.config.remote)
     if not remote.exists:
         return None, []
-    refs = remote.refs("refs/tags/*", peeled=True)
+    refs = remote.refs("refs/tags/*-v*", "refs/tags/*-v*^{}")
     found: list[Outcome] = []
     for record in whole:
         found += _compare(record.tag, refs, remote.name)

@@ -191,14 +191,7 @@ class Stored:
             path = self._dvc.cache.object_path(md5)
             if path is None or not _is_named(path, md5):
                 path = self._download(place, md5, lambda _: None)
-            try:
-                if not _is_named(path, md5):
-                    raise IntegrityError(
-                        "the listing of its files was changed", hint="mlv push writes it anew"
-                    )
-                self._listings[md5] = read_listing(path.read_bytes(), md5)
-            except IntegrityError as error:
-                self._listings[md5] = error
+            self._listings[md5] = _read_listing(path, md5)
         return self._listings[md5]
 
     def _download(self, place: Place, md5: str, advance: Progress) -> Path:
@@ -206,6 +199,18 @@ class Stored:
         target.unlink(missing_ok=True)
         self._dvc.remote(place).download(md5, target, advance)
         return target
+
+
+def _read_listing(path: Path, md5: str) -> list[Member] | IntegrityError:
+    if not _is_named(path, md5):
+        return IntegrityError(
+            "the listing of its files was changed",
+            hint="remove that object there, then mlv push where the bytes are",
+        )
+    try:
+        return read_listing(path.read_bytes(), md5)
+    except IntegrityError as error:
+        return error
 
 
 def _is_named(path: Path, md5: str) -> bool:

@@ -29,6 +29,8 @@ _COMMANDS = {
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
+    "push": "sharing",
+    "fetch": "sharing",
     "pull": "fetching",
     "verify": "fetching",
     "demo": "demo",

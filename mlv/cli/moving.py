@@ -2,79 +2,117 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlv.cli import show
-from mlv.cli.options import Session, command, complete_ref, ref_argument
+from mlv.cli.options import PUSH, Session, command, complete_ref
 
 if TYPE_CHECKING:
+    from mlv.drafting import Moved
     from mlv.promotion import Change
     from mlv.registry import ModelRegistry
 
 _REASON = click.option("--reason", help="Why; kept in the commit for good.")
 _FROM = click.option(
-    "--from", "from_", metavar="REF", shell_complete=complete_ref,
+    "--from", "from_", metavar="REF", multiple=True, shell_complete=complete_ref,
     help="The version you saw live; stop if it is not.",
 )  # fmt: skip
+_REFS = click.argument("refs", metavar="REF...", nargs=-1, required=True,
+                       shell_complete=complete_ref)  # fmt: skip
 
 
-@command(ref_argument(), _REASON)
-def stage_command(session: Session, ref: str, reason: str | None) -> None:
-    """Put a version in staging."""
+@command(_REFS, _REASON, PUSH)
+def stage_command(
+    session: Session, refs: tuple[str, ...], reason: str | None, push: bool | None
+) -> None:
+    """Put versions in staging, one of each model."""
     registry = session.open()
-    _show(session, registry, registry.move("stage", ref, reason=reason))
+    show_change(session, registry, registry.move("stage", refs, reason=reason, push=push), push)
 
 
-@command(ref_argument(), _REASON, _FROM)
-def promote_command(session: Session, ref: str, reason: str | None, from_: str | None) -> None:
-    """Put a version live; the one that was live is archived."""
+@command(_REFS, _REASON, _FROM, PUSH)
+def promote_command(
+    session: Session,
+    refs: tuple[str, ...],
+    reason: str | None,
+    from_: tuple[str, ...],
+    push: bool | None,
+) -> None:
+    """Put versions live; those that were live are archived.
+
+    Several, of several models, go live in one commit: all or none.
+    """
     registry = session.open()
-    _show(session, registry, registry.move("promote", ref, reason=reason, from_=from_))
+    change = registry.move("promote", refs, reason=reason, from_=from_, push=push)
+    show_change(session, registry, change, push)
 
 
 @command(
-    click.option("--to", metavar="REF", shell_complete=complete_ref,
+    click.argument("models", metavar="[MODEL]...", nargs=-1),
+    click.option("--to", metavar="REF", multiple=True, shell_complete=complete_ref,
                  help="A version that was live before; else the previous one."),
     _REASON,
     _FROM,
+    PUSH,
 )  # fmt: skip
 def rollback_command(
-    session: Session, to: str | None, reason: str | None, from_: str | None
+    session: Session,
+    models: tuple[str, ...],
+    to: tuple[str, ...],
+    reason: str | None,
+    from_: tuple[str, ...],
+    push: bool | None,
 ) -> None:
-    """Go back to the version that was live before."""
+    """Go back to the version that was live before.
+
+    Several models go back in one commit: all or none.
+    """
     registry = session.open()
-    _show(session, registry, registry.move("rollback", to, reason=reason, from_=from_))
+    change = registry.move("rollback", to, models=models, reason=reason, from_=from_, push=push)
+    show_change(session, registry, change, push)
 
 
-def _show(session: Session, registry: ModelRegistry, change: Change) -> None:
-    tag, was = change.version.tag, change.before.current
+def show_change(
+    session: Session, registry: ModelRegistry, change: Change, push: bool | None
+) -> None:
+    """Show what moved: a line a version, and the commit."""
     if session.as_json:
-        show.as_json(
-            {
-                "action": change.action,
-                "model": change.version.model,
-                "version": change.version.name,
-                "tag": tag,
-                "was": None if was is None else f"v{was}",
-                "changed": change.commit is not None,
-                "commit": change.commit,
-            }
-        )
+        show.as_json([_facts(change, each) for each in change.moved])
         return
-    if session.quiet:
-        show.line(change.version.name)
-        return
-    if change.commit is None:
+    for each in change.moved:
+        if session.quiet:
+            show.line(each.version.name if len(change.moved) == 1 else each.version.tag)
+        elif each.is_change:
+            show.line(_line(change.action, each))
+    if change.commit is None or session.quiet:
         return  # said already
-    branch = registry.config.branch
-    mark = click.style(show.LIVE_MARK, fg="yellow" if change.action == "stage" else "green")
-    if change.action == "stage":
-        show.line(f"{mark} {tag} is in staging")
-    else:
-        before = f" (was {change.version.model}-v{was})" if was is not None else ""
-        show.line(f"{mark} {tag} is live{before}")
-    show.line(f"  commit {change.commit[:10]} on {branch}")
-    if registry.has_remote():
-        show.line(f"  publish it: git push {registry.config.remote} {branch}")
+    branch, remote = registry.config.branch, registry.config.remote
+    is_pushed = registry.config.push if push is None else push
+    where = f"{branch}, published on {remote}" if is_pushed else branch
+    show.line(f"  commit {change.commit[:10]} on {where}")
+    if registry.has_remote() and not is_pushed:
+        show.line("  publish it: mlv push")
+
+
+def _line(action: str, moved: Moved) -> str:
+    tag, was = moved.version.tag, moved.before.current
+    mark = click.style(show.LIVE_MARK, fg="yellow" if action == "stage" else "green")
+    if action == "stage":
+        return f"{mark} {tag} is in staging"
+    before = f" (was {moved.version.model}-v{was})" if was is not None else ""
+    return f"{mark} {tag} is live{before}"
+
+
+def _facts(change: Change, moved: Moved) -> dict[str, Any]:
+    was = moved.before.current
+    return {
+        "action": change.action,
+        "model": moved.version.model,
+        "version": moved.version.name,
+        "tag": moved.version.tag,
+        "was": None if was is None else f"v{was}",
+        "changed": moved.is_change,
+        "commit": change.commit if moved.is_change else None,
+    }

@@ -77,6 +77,9 @@ def command(*decorators: Callable[[Any], Any], model: bool = True) -> Callable[[
 _MODEL = click.option("-m", "--model", metavar="NAME", help="The model's name (not a file).")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/json.md).")
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print the bare answer alone.")
+PUSH = click.option(
+    "--push/--no-push", default=None, help="Publish it on the Git remote (mlv.yaml: push)."
+)
 _FOLDER = click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR.")
 
 

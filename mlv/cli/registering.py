@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlv.cli import show
-from mlv.cli.options import Session, command
+from mlv.cli.options import PUSH, Session, command
 from mlv.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _FLAT = 'metrics are a flat object: {"roc_auc": 0.99}'
     click.option(
         "--artifact", "artifacts", multiple=True, metavar="ROLE=PATH", help="A further artifact."
     ),
+    PUSH,
 )
 def register_command(
     session: Session,
@@ -44,6 +45,7 @@ def register_command(
     pairs: tuple[str, ...],
     meta: tuple[str, ...],
     artifacts: tuple[str, ...],
+    push: bool | None,
 ) -> None:
     """Register a trained model as the next version.
 
@@ -68,8 +70,9 @@ def register_command(
     if file is None and stated.metrics:
         file = registry.path / stated.metrics
     numbers = {**(_read_metrics(file) if file else {}), **_numbers(pairs)}
-    registered = registry.register_all(sources, numbers, _metadata(meta))
-    _show(session, registry, registered.manifest)
+    registered = registry.register_all(sources, numbers, _metadata(meta), push=push)
+    is_pushed = registry.config.push if push is None else push
+    _show(session, registry, registered.manifest, is_pushed=is_pushed)
 
 
 def _model_path(
@@ -152,7 +155,9 @@ def _read_metrics(path: Path) -> dict[str, Any]:
     return document
 
 
-def _show(session: Session, registry: ModelRegistry, manifest: Manifest) -> None:
+def _show(
+    session: Session, registry: ModelRegistry, manifest: Manifest, *, is_pushed: bool
+) -> None:
     version = manifest.version
     if session.as_json:
         show.as_json(manifest.to_dict("registered"))
@@ -168,6 +173,7 @@ def _show(session: Session, registry: ModelRegistry, manifest: Manifest) -> None
         show.line(
             f"  with {len(dirty)} uncommitted file(s): {show.printable(', '.join(dirty[:5]))}"
         )
-    if registry.has_remote():
-        show.line("  publish it: dvc push --all-tags && "
-                  f"git push {registry.config.remote} {version.tag}")  # fmt: skip
+    if is_pushed:
+        show.line(f"  published on {registry.config.remote}")
+    elif registry.has_remote():
+        show.line(f"  publish it: mlv push {version.tag}")

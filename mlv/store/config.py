@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE = "mlv.yaml"
 _LARGEST, _MOST_BRACKETS = 1_000_000, 1000
 _TOP = (
-    "branch", "remote", "models", "require_metadata", "require_clean",
+    "branch", "remote", "push", "models", "require_metadata", "require_clean",
     "require_signed", "allowed_signers",
 )  # fmt: skip
 _HINT = "docs/configuration.md lists every key"
@@ -33,6 +33,9 @@ TEMPLATE = """\
 # This repository is a model registry: mlv reads this file.
 # The tip of this branch says what is in production.
 branch: {branch}
+
+# Publish what register, stage, promote and rollback do; --no-push keeps it here.
+# push: true
 
 # What is stated for a model need not be typed: `mlv register` alone then works.
 # models:
@@ -70,6 +73,7 @@ class Config(NamedTuple):
 
     branch: str = "main"
     remote: str = "origin"
+    push: bool = False
     require_signed: str = ""
     allowed_signers: str = ""
     defaults: ModelConfig = ModelConfig()
@@ -120,11 +124,12 @@ def _config(document: object) -> Config:
     remote = _text(top.get("remote", "origin"), ("remote",))
     if not _is_word(remote) and not re.fullmatch(_REMOTE, remote):
         raise _Wrong(("remote",), f"{remote!r} is not a remote's name")
+    push = _flag(top.get("push", False), ("push",))
     signed, signers = _signing(top)
     defaults = _requirements(ModelConfig(), top, ())
     models = _mapping(top.get("models"), ("models",))
     stated = {str(name): _model(str(name), facts, defaults) for name, facts in models.items()}
-    return Config(branch, remote, signed, signers, defaults, stated)
+    return Config(branch, remote, push, signed, signers, defaults, stated)
 
 
 def _signing(top: dict[str, Any]) -> tuple[str, str]:
@@ -167,9 +172,7 @@ def _requirements(config: ModelConfig, facts: dict[str, Any], at: tuple[str, ...
     keys = facts.get("require_metadata", config.require_metadata)
     if not isinstance(keys, (list, tuple)) or not all(isinstance(key, str) for key in keys):
         raise _Wrong((*at, "require_metadata"), "must be a list of metadata keys")
-    clean = facts.get("require_clean", config.require_clean)
-    if not isinstance(clean, bool):
-        raise _Wrong((*at, "require_clean"), f"must be true or false, not {_kind(clean)}")
+    clean = _flag(facts.get("require_clean", config.require_clean), (*at, "require_clean"))
     return config._replace(require_metadata=tuple(keys), require_clean=clean)
 
 
@@ -184,6 +187,12 @@ def _mapping(value: object, at: tuple[str, ...]) -> dict[str, Any]:
 def _text(value: object, at: tuple[str, ...]) -> str:
     if not isinstance(value, str):
         raise _Wrong(at, f"must be text, not {_kind(value)}")
+    return value
+
+
+def _flag(value: object, at: tuple[str, ...]) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong(at, f"must be true or false, not {_kind(value)}")
     return value
 
 

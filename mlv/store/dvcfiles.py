@@ -27,6 +27,32 @@ class Member(NamedTuple):
     md5: str
 
 
+class Credential(NamedTuple):
+    """Where a configuration of DVC holds what is secret."""
+
+    line: int
+    key: str
+
+
+_SECRETS = (
+    "password", "secret", "token", "credential", "account_key", "access_key", "connection_string",
+    "sas_token",
+)  # fmt: skip
+
+
+def credential_in(config: bytes) -> Credential | None:
+    """Find a credential in the bytes of a ``.dvc/config``: by its key, or inside a URL."""
+    for number, line in enumerate(config.decode(errors="replace").splitlines(), start=1):
+        key, equals, value = line.partition("=")
+        key = key.strip().lower()
+        if not equals or key.startswith(("#", ";")):
+            continue
+        user, at, _ = value.partition("://")[2].partition("/")[0].rpartition("@")
+        if any(secret in key for secret in _SECRETS) or (at and ":" in user):
+            return Credential(number, key)
+    return None
+
+
 def dvc_file(artifact: Artifact) -> bytes:
     """Write the ``.dvc`` file of an artifact."""
     facts: dict[str, Any] = {"md5": artifact.md5, "size": artifact.size}

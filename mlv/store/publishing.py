@@ -152,10 +152,14 @@ def _mend(tree: Prepared) -> list[str]:
     ref = target_of(git.layout.common_dir, f"refs/heads/{move.branch}")
     if read_text(git.layout.git_dir / "HEAD") != f"ref: {ref}":
         return []
-    listing = git.run("ls-files", "-s", "-z", "--", f":(top,literal){move.folder}")
+    listing = git.run(
+        "ls-files", "-s", "-z", "--", *(f":(top,literal){folder}" for folder in move.folders)
+    )
     staged = dict(_staged(listing))
-    entries = git.objects.read_tree(f"refs/heads/{move.branch}:{move.folder}") or []
-    target = files_below(entries, move.folder)
+    target: dict[str, str] = {}
+    for folder in move.folders:
+        entries = git.objects.read_tree(f"refs/heads/{move.branch}:{folder}") or []
+        target |= files_below(entries, folder)
     if staged in (dict(move.before), target) and staged != dict(move.after):
         every = {**move.before, **move.after}
         again = Prepared(Checkout(git, tree.artifacts), move._replace(before=every, after=target))
@@ -164,7 +168,8 @@ def _mend(tree: Prepared) -> list[str]:
     else:
         notes = workbytes.settle(git, tree.artifacts, target)
     if target != dict(move.after):
-        notes.append(f"a commit made meanwhile put {move.folder} back: decide again what is live")
+        folders = ", ".join(move.folders)
+        notes.append(f"a commit made meanwhile put {folders} back: decide again what is live")
     return notes
 
 

@@ -75,21 +75,26 @@ class Record(NamedTuple):
 class Versions:
     """What one repository says; every method reads anew, at the moment it is called."""
 
-    def __init__(self, git: Git, config: Config) -> None:
+    def __init__(self, git: Git, config: Config, *, published: bool = False) -> None:
         self.git = git
         self.config = config
+        self._published = published
         self._relations: dict[tuple[str, str], str] = {}
         # Trees never change, so what was read of a commit holds.
         self._trees: dict[tuple[str, str], list[Entry]] = {}
 
+    def published(self) -> Versions:
+        """Give the same repository as the remote has it: what is only local does not count."""
+        return Versions(self.git, self.config, published=True)
+
     def tip(self) -> Tip | None:
         """Find the commit that counts: the local branch's unless the remote's is ahead of it."""
-        reads = []
-        for ref in (self.local_ref, f"refs/remotes/{self.config.remote}/{self.config.branch}"):
-            found = self.git.objects.read(f"{ref}^{{commit}}")
-            reads.append(found)
-        local, remote = reads
-        if local and remote:
+        local, remote = (
+            self.git.objects.read(f"{ref}^{{commit}}") for ref in (self.local_ref, self.remote_ref)
+        )
+        if remote and self._published:
+            relation = REMOTE_ONLY
+        elif local and remote:
             relation = self._relation(local.oid, remote.oid)
         else:
             relation = LOCAL_ONLY if local else REMOTE_ONLY
@@ -102,6 +107,11 @@ class Versions:
     def local_ref(self) -> str:
         """The local registry branch."""
         return f"refs/heads/{self.config.branch}"
+
+    @property
+    def remote_ref(self) -> str:
+        """The remote's registry branch, as it was last fetched."""
+        return f"refs/remotes/{self.config.remote}/{self.config.branch}"
 
     def need_tip(self) -> Tip:
         """Find the commit that counts, or say that the branch is not there."""
@@ -261,6 +271,17 @@ class Versions:
         found = {Version.from_tag(_tag_name(ref)) for ref in refs}
         return sorted(v for v in found if v and model in (None, v.model))
 
+    def tag_ids(self, prefix: str = _TAGS) -> dict[Version, str]:
+        """Give the object id of every tag that may hold a version, without reading one.
+
+        With the prefix ``refs/mlv/``: of every version that is not published yet.
+        """
+        patterns = [f"{_TAGS}*-v*"] if prefix == _TAGS else [prefix]
+        lines = self.git.run("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+        pairs = (line.split() for line in lines.decode().splitlines())
+        named = ((Version.from_tag(_tag_name(ref)), oid) for ref, oid in pairs)
+        return {version: oid for version, oid in named if version}
+
     def manifest_of(self, tag: Tag) -> Manifest | None:
         """Read the manifest a tag bears; None where the tag is not a version of ours.
 
@@ -287,7 +308,7 @@ class Versions:
         """Read one version whole; its tag, name and manifest must agree."""
         from mlv.domain import manifest
 
-        tag = self._find(version)
+        tag = self.find(version)
         data = self._manifest_below(tag) if tag else None
         if tag is None or data is None:
             raise self._unknown(version)
@@ -299,7 +320,8 @@ class Versions:
             )
         return Record(tag, manifest.parse(data, version), data)
 
-    def _find(self, version: Version) -> Tag | None:
+    def find(self, version: Version) -> Tag | None:
+        """Find the ref that may hold a version: its tag, else what keeps it."""
         for ref in (f"refs/tags/{version.tag}", kept_ref(version)):
             found = self.git.objects.read(ref)
             if found is None:

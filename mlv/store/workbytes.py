@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,19 @@ _NOTE = ".dvc"
 def find(tree: Git, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Find the artifacts that lie in a work tree and must follow from ``before`` to ``after``.
 
-    Both are the files of the model's folder; paths are from the top. Refuses bytes that are
+    Both are the files of the models' folders; paths are from the top. Refuses bytes that are
     nowhere else. Without bytes, DVC is not even imported.
     """
-    if _notes(before) == _notes(after):
-        return []
     top = _top(tree)
-    names = sorted({path.removesuffix(_NOTE) for path in _notes(before) | _notes(after)})
-    here = [name for name in names if os.path.lexists(top / name)]
+    changed = {
+        posixpath.dirname(path) for path, _ in _notes(before).items() ^ _notes(after).items()
+    }
+    names = {path.removesuffix(_NOTE) for path in _notes(before) | _notes(after)}
+    here = [
+        name
+        for name in sorted(names)
+        if posixpath.dirname(name) in changed and os.path.lexists(top / name)
+    ]
     if here:
         from mlv.store.dvc.repository import open_dvc
 
@@ -50,7 +56,8 @@ def settle(tree: Git, artifacts: list[str], after: Mapping[str, str]) -> list[st
     if not artifacts:
         return []
     top = _top(tree)
-    notes = [top / path for path in sorted(_notes(after))]
+    folders = {posixpath.dirname(name) for name in artifacts}
+    notes = [top / path for path in sorted(_notes(after)) if posixpath.dirname(path) in folders]
     try:
         for name in artifacts:
             _remove(top / name)

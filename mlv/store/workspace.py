@@ -18,7 +18,7 @@ from mlv.store.git import NO_OBJECT, Git, Layout
 from mlv.store.objects import BLOB, FILE_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlv.store.objects import Entry
 
@@ -31,14 +31,15 @@ _LOCK_ATTEMPTS, _LOCK_PAUSE = 20, 0.05  # seconds
 class Move(NamedTuple):
     """A commit to publish: ``branch`` goes from ``old`` (None: it is created) to ``new``.
 
-    ``before`` and ``after`` are the blob ids of the files of ``folder`` in the two commits, by
-    path from the top; only these may differ between the commits where a work tree is concerned.
+    ``before`` and ``after`` are the blob ids of the files of ``folders``, the models', in the two
+    commits, by path from the top; only these may differ between the commits where a work tree is
+    concerned.
     """
 
     branch: str
     old: str | None
     new: str
-    folder: str
+    folders: Sequence[str]
     before: Mapping[str, str]
     after: Mapping[str, str]
 

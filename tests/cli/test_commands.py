@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "stage", "promote",
-    "rollback", "pull", "verify", "demo",
+    "rollback", "push", "fetch", "pull", "verify", "demo",
 ]  # fmt: skip
 
 
@@ -145,9 +145,9 @@ SHAPES: dict[str, object] = {
     "compare v1 v2": {"v1": METRICS, "v2": METRICS, "delta (b - a)": METRICS},
     "status": STATUS,
     "current": [LIVE],
-    "stage v1": CHANGE,
-    "promote v3": CHANGE,
-    "rollback": CHANGE,
+    "stage v1": [CHANGE],
+    "promote v3": [CHANGE],
+    "rollback": [CHANGE],
     "pull v2": {"model": str, "preprocessor": str, "manifest": str},
     "verify v2": [{"tag": str, "artifacts": {"model": str, "preprocessor": str}, "error": None}],
     "verify --all": [{"tag": str, "artifacts": {"model": str, "preprocessor": str}, "error": None}],
@@ -179,10 +179,10 @@ def test_json_of_the_first_promotion_and_of_one_that_changes_nothing(fraud: Path
     manifest = answer(mlv(fraud, *register))
     assert manifest["preprocessor_sha256"] is None
     assert list(manifest["artifacts"]) == ["model"]
-    first = answer(mlv(fraud, "promote", "churn-v1", "--json"))
+    [first] = answer(mlv(fraud, "promote", "churn-v1", "--json"))
     assert (first["was"], first["changed"]) == (None, True)
     done = mlv(fraud, "promote", "churn-v1", "--json")
-    again = json.loads(done.stdout)
+    [again] = json.loads(done.stdout)
     assert (again["was"], again["changed"], again["commit"]) == ("v1", False, None)
     assert done.stderr == "note: churn-v1 is live already: nothing was changed\n"
 
@@ -324,9 +324,9 @@ def test_where_there_is_a_git_remote_the_way_to_publish_is_told(
     fraud: Path, mlv: Mlv, git: Git
 ) -> None:
     git(fraud, "remote", "add", "origin", "../origin.git")
-    assert "git push origin main" in said(mlv(fraud, "promote", "v3"))
+    assert "publish it: mlv push" in said(mlv(fraud, "promote", "v3"))
     register = ("register", "../scaler.pkl", "--no-preprocessor")
-    assert "git push origin fraud-v4" in said(mlv(fraud, *register))
+    assert "publish it: mlv push fraud-v4" in said(mlv(fraud, *register))
 
 
 def test_an_empty_registry_says_how_to_begin(repo: Path, mlv: Mlv) -> None:
@@ -397,8 +397,8 @@ def test_a_command_that_stops_says_why_and_what_helps(
     [
         ("promtoe v1", "There is no command 'promtoe'. Did you mean 'promote'?"),
         ("zzz", "There is no command 'zzz'. mlv --help lists them."),
-        ("promote", "Missing argument 'REF'"),
-        ("promote v1 v2", "unexpected extra argument"),
+        ("promote", "Missing argument 'REF...'"),
+        ("show v1 v2", "unexpected extra argument"),
         ("promote v1 --forse", "No such option"),
     ],
 )

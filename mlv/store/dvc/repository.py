@@ -89,10 +89,10 @@ class Dvc:
     # Remotes ------------------------------------------------------------------------------
 
     def remote(self, place: Place | None = None) -> Remote:
-        """Open a remote, the default one unless another is named; `NotFound` if there is none."""
+        """Open a remote: the default one, unless another is named."""
         name = place.remote if place else self.remote_name()
         if name is None:
-            raise NotFound(
+            raise ConfigError(
                 "there is no DVC remote: nobody else can get the bytes",
                 hint="dvc remote add -d NAME URL, then try again",
             )

@@ -1,0 +1,1 @@
+"""Sharing a registry: bytes to the DVC remote, then versions and the branch to the Git remote."""

@@ -1,0 +1,123 @@
+"""What sharing needs at hand, and bringing here what the Git remote has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.domain.names import Version
+from mlv.errors import ChangedMeanwhile, RegistryError
+from mlv.store.git import NO_OBJECT, RefUpdate
+from mlv.store.versions import kept_ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mlv.store.git import Git
+    from mlv.store.gitremote import GitRemote
+    from mlv.store.hashing import ProgressBar
+    from mlv.store.versions import Versions
+
+_TAGS = "refs/tags/"
+_PEELED = "^{}"  # after a tag's name: what it names
+
+
+class Share(NamedTuple):
+    """A repository and its Git remote. ``versions`` reads the branch as the remote has it."""
+
+    versions: Versions
+    remote: GitRemote
+    notify: Callable[[str], None]
+    progress: ProgressBar
+
+    @property
+    def git(self) -> Git:
+        """The repository's git."""
+        return self.versions.git
+
+    @property
+    def branch_ref(self) -> str:
+        """The registry branch, as it is called on the remote."""
+        return f"refs/heads/{self.versions.config.branch}"
+
+
+class Fetched(NamedTuple):
+    """What the remote has, now that it was brought here.
+
+    ``tip`` is the registry branch there, or None; ``tags`` the ids of the tags there that may be
+    versions; ``new`` are versions that were not here; ``moved`` are those that are something else
+    here though they were published; ``taken`` are unpublished ones whose number somebody else
+    published.
+    """
+
+    tip: str | None
+    tags: Mapping[Version, str]
+    new: tuple[Version, ...]
+    moved: tuple[Version, ...]
+    taken: tuple[Version, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Say what a person should know of it."""
+        moved = [
+            f"{v.tag} on the remote is not the {v.tag} that is here: one of the two was moved; "
+            f"compare git ls-remote with git rev-parse {v.tag}"
+            for v in self.moved
+        ]
+        return moved + [
+            f"{v.tag} here is not published, and the remote has another {v.tag}: "
+            "mlv push registers yours anew under the next number"
+            for v in self.taken
+        ]
+
+
+def fetch(share: Share) -> Fetched:
+    """Bring the registry branch and every version's tag that is not here; overwrite nothing."""
+    versions, remote = share.versions, share.remote
+    there = remote.refs(share.branch_ref, f"{_TAGS}*-v*", f"{_TAGS}*-v*{_PEELED}")
+    tip = there.pop(share.branch_ref, None)
+    named = ((Version.from_tag(ref.removeprefix(_TAGS)), oid) for ref, oid in there.items())
+    tags = {version: oid for version, oid in named if version}
+    here = {**versions.tag_ids("refs/mlv/"), **versions.tag_ids()}
+    new = sorted(tags.keys() - here.keys())
+    refspecs = [f"{_TAGS}{v.tag}:{_TAGS}{v.tag}" for v in new]
+    if tip and tip != _id(share.git, versions.remote_ref):
+        refspecs.append(f"+{share.branch_ref}:{versions.remote_ref}")
+    remote.fetch(refspecs)
+    other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
+    taken = [v for v in other if _id(share.git, kept_ref(v))]
+    moved = [v for v in other if v not in taken and _is_other(versions, v, there)]
+    _let_go(share, tags)
+    return Fetched(tip, tags, tuple(new), tuple(moved), tuple(taken))
+
+
+def _let_go(share: Share, tags: Mapping[Version, str]) -> None:
+    """Remove what kept versions that turn out to be published."""
+    kept = share.versions.tag_ids("refs/mlv/")
+    gone = [
+        RefUpdate(kept_ref(version), NO_OBJECT, oid)
+        for version, oid in kept.items()
+        if tags.get(version) == oid == _id(share.git, f"{_TAGS}{version.tag}")
+    ]
+    try:
+        if gone:
+            share.git.update_refs(gone, "mlv: published")
+    except ChangedMeanwhile:
+        return  # another mlv was faster
+
+
+def _id(git: Git, ref: str) -> str | None:
+    found = git.objects.read(ref)
+    return found.oid if found else None
+
+
+def _is_other(versions: Versions, version: Version, there: Mapping[str, str]) -> bool:
+    """Whether a version's tag was moved; what is no version, or a plain tag of it, was not."""
+    ref = f"{_TAGS}{version.tag}"
+    tag = versions.find(version)
+    peeled = there.get(f"{ref}{_PEELED}")
+    if tag is None or (tag.commit == (peeled or there[ref]) and None in (peeled, tag.message)):
+        return False
+    try:
+        return versions.manifest_of(tag) is not None
+    except RegistryError:
+        return True

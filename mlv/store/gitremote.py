@@ -1,0 +1,150 @@
+"""A Git remote: what it has, bringing it here, and publishing there by compare-and-swap."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mlv.errors import ChangedMeanwhile, ConfigError, ProgramError, RefusedByRemote
+from mlv.store.git import NO_OBJECT, failed
+from mlv.store.locks import exclusive
+from mlv.store.process import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mlv.store.git import Git, RefUpdate
+    from mlv.store.process import Result
+
+# A connection that says nothing for so long is dead; what the user's configuration says wins.
+_PATIENCE = 30  # seconds
+_SSH = f"ssh -o ConnectTimeout={_PATIENCE} -o ServerAliveInterval={_PATIENCE // 2}"
+_LOCK = "mlv/.fetch.lock"
+_FETCH_PATIENCE = 600.0  # seconds; another mlv may be fetching over a slow line
+_SAID = re.compile(r"^remote: (?:error: |fatal: )?(.*\S)", re.MULTILINE)
+
+
+class GitRemote:
+    """The Git remote called ``name``; it is asked at each call."""
+
+    def __init__(self, git: Git, name: str) -> None:
+        self._git = git
+        self.name = name
+
+    @property
+    def exists(self) -> bool:
+        """Whether the configuration has such a remote."""
+        return self._git.config(f"remote.{self.name}.url") is not None
+
+    def need(self) -> None:
+        """Raise `ConfigError` unless there is such a remote."""
+        if not self.exists:
+            raise ConfigError(
+                f"there is no Git remote {self.name!r} to publish to",
+                hint=f"git remote add {self.name} URL, or name another in mlv.yaml (remote:)",
+            )
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """Ask which refs it has, of those that match a pattern: object id by full name.
+
+        What an annotated tag names comes too, under the tag's name and ``^{}``.
+        """
+        self.need()
+        argv = ("ls-remote", "--quiet", self.name, *patterns)
+        result = self._ask(argv)
+        if result.code:
+            raise self._unreachable(argv, result)
+        lines = result.stdout.decode(errors="surrogateescape").splitlines()
+        pairs = (line.partition("\t") for line in lines)
+        return {ref: oid for oid, _, ref in pairs if ref}
+
+    def fetch(self, refspecs: Sequence[str]) -> None:
+        """Bring refs here; those that are named must exist there."""
+        if not refspecs:
+            return
+        argv = (
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "--recurse-submodules=no", self.name, *refspecs,
+        )  # fmt: skip
+        # Two fetches of one clone would lock each other's refs out.
+        with exclusive(self._git.layout.common_dir / _LOCK, patience=_FETCH_PATIENCE):
+            result = self._ask(argv)
+        if result.code:
+            raise self._unreachable(argv, result)
+
+    def push(self, updates: Sequence[RefUpdate]) -> None:
+        """Publish all updates or none, each only if its ref is there as ``old`` says.
+
+        ``new`` is an object id. `ChangedMeanwhile` if somebody was faster, `RefusedByRemote` if a
+        rule of the remote says no, `ProgramError` if it cannot be told.
+        """
+        self.need()
+        leases = (f"--force-with-lease={u.ref}:{'' if u.old == NO_OBJECT else u.old}"
+                  for u in updates)  # fmt: skip
+        argv = (
+            "push", "--porcelain", "--atomic", "--no-follow-tags", "--recurse-submodules=no",
+            *leases, self.name, *(f"{u.new}:{u.ref}" for u in updates),
+        )  # fmt: skip
+        result = self._ask(argv)
+        if result.code:
+            self._judge(argv, updates, result)
+
+    def _judge(self, argv: tuple[str, ...], updates: Sequence[RefUpdate], result: Result) -> None:
+        """Ask what became of a push that failed; a cut line may have hidden that it succeeded."""
+        try:
+            there = self.refs(*(u.ref for u in updates))
+        except ProgramError:
+            raise self._unreachable(argv, result) from None
+        if all(there.get(u.ref, NO_OBJECT) == u.new for u in updates):
+            return
+        for update in updates:
+            if there.get(update.ref, NO_OBJECT) != update.old:
+                raise ChangedMeanwhile(
+                    f"{_short(update.ref)} changed meanwhile on {self.name}",
+                    hint="run the command again: it decides anew",
+                )
+        raise self._refusal(argv, updates, result)
+
+    def _refusal(
+        self, argv: tuple[str, ...], updates: Sequence[RefUpdate], result: Result
+    ) -> Exception:
+        rejected = [
+            line.split("\t")
+            for line in result.stdout.decode(errors="replace").splitlines()
+            if line.startswith("!")
+        ]
+        if not rejected:  # it was not even sent, such as by the user's own pre-push hook
+            return failed(("git", *argv), result)
+        said = _SAID.findall(result.stderr)
+        refs = [words[1].rpartition(":")[2] for words in rejected if "atomic" not in words[-1]]
+        names = ", ".join(map(_short, refs or [u.ref for u in updates]))
+        why = said[0] if said else rejected[0][-1]
+        return RefusedByRemote(
+            f"{self.name} refuses {names}: {why}",
+            hint="nothing was published there; see what its rules ask for",
+            refs=tuple(refs),
+        )
+
+    def _ask(self, args: Iterable[str]) -> Result:
+        options = []
+        if self._git.config("http.lowspeedlimit") is None:
+            options += ["-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={_PATIENCE}"]
+        if self._git.config("core.sshcommand") is None and "GIT_SSH" not in environment():
+            options += ["-c", f"core.sshCommand={_SSH}"]
+        return self._git.ask(*options, *args)
+
+    def _unreachable(self, argv: tuple[str, ...], result: Result) -> ProgramError:
+        error = failed(("git", *argv), result)
+        said = error.message.partition(": ")[2]
+        return ProgramError(
+            f"the Git remote {self.name!r} cannot be used: {said}",
+            hint=f"check it with git ls-remote {self.name}; what is here stays, and running the "
+            "command again goes on",
+            argv=error.argv,
+            code=error.code,
+            stderr=error.stderr,
+        )
+
+
+def _short(ref: str) -> str:
+    return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
