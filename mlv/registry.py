@@ -20,6 +20,7 @@ from mlv.store.versions import DIVERGED, Versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from mlv.domain.findings import Outcome
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
     from mlv.domain.pointer import Pointer
@@ -447,6 +448,18 @@ class ModelRegistry:
         record = self.record(ref)
         versionfolder.read(self._versions, record)
         return files.verify(self._git.layout, record, self._progress, fetch=fetch)
+
+    def verify_all(self, *, remote: bool = False, deep: bool = False) -> list[Outcome]:
+        """Audit every version, of the bound model or of all, and the registry branch.
+
+        Nothing is fetched. ``remote`` asks the Git remote for its tags and the DVC remote for
+        every object; ``deep`` also downloads and hashes those of versions. See `domain.findings`.
+        """
+        from mlv.audit import verify_all
+
+        self.need_known()
+        with on_disk(self._git.layout.common_dir):
+            return verify_all(self._versions, self.model, self._progress, remote=remote, deep=deep)
 
     def trust(self, commit: str | None = None) -> Trust:
         """Say what this clone trusts; with ``commit``, start from that one from now on.

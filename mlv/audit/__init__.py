@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mlv.audit import records
 from mlv.domain import pointer as pointers
 from mlv.domain.findings import Missing, NotHere, Ok, Outcome, Swapped, Unpublished
+from mlv.domain.names import Version
 from mlv.errors import ConfigError, IntegrityError
 from mlv.store import files
 from mlv.store.dvc.repository import open_dvc
@@ -63,11 +64,8 @@ class _Audit:
             tag = record.tag.version.tag
             if all(isinstance(outcome, Unpublished) for outcome in self.found.get(tag, [])):
                 self._add(_summary(tag, states.get(tag)))
-        return [
-            *of_branch,
-            *untrusted,
-            *(outcome for each in self.found.values() for outcome in each),
-        ]
+        ordered = sorted(self.found, key=lambda tag: Version.from_tag(tag) or Version("", 0))
+        return [*of_branch, *untrusted, *(o for tag in ordered for o in self.found[tag])]
 
     def _add(self, outcome: Outcome) -> None:
         self.found.setdefault(outcome.subject, []).append(outcome)

@@ -32,7 +32,8 @@ _COMMANDS = {
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
-    "verify": "fetching",
+    "verify": "trusting",
+    "trust": "trusting",
     "demo": "demo",
 }
 
