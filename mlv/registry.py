@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlv.domain import pointer as pointers
 from mlv.domain.comparison import DELTA, delta
 from mlv.domain.names import check_model
-from mlv.errors import ConfigError, InvalidInput, RegistryError, StatusError
+from mlv.errors import InvalidInput, RegistryError, StatusError
 from mlv.references import References
 from mlv.store import config as configs
 from mlv.store.disk import on_disk
@@ -20,6 +20,7 @@ from mlv.store.versions import DIVERGED, Versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from mlv.doctor.checks import Check
     from mlv.domain.findings import Outcome
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
@@ -64,7 +65,7 @@ class ModelRegistry:
         self._progress = progress or _no_progress
         self._git = Git(find(Path(path)))
         self._git.check_formats()
-        self.config = _read_config(self._git)
+        self.config = configs.read(self._git)
         self._versions = Versions(self._git, self.config)
         self._warned_of: Tip | None = None
         self._references = References(self._versions, self.model)
@@ -90,6 +91,17 @@ class ModelRegistry:
 
         with on_disk(Path(path)):
             return initialise(Path(path))
+
+    @staticmethod
+    def diagnose(path: AnyPath = ".", *, fix: bool = False, any_age: bool = False) -> list[Check]:
+        """Check the set-up, from the programs to the remotes, and say how to mend each finding.
+
+        ``fix`` mends what can be mended safely: locks of a git that died (those younger than ten
+        minutes only with ``any_age``), interrupted work, half-made files, tags not fetched.
+        """
+        from mlv.doctor import diagnose
+
+        return list(diagnose(Path(path), fix=fix, any_age=any_age))
 
     @property
     def path(self) -> Path:
@@ -504,21 +516,6 @@ class ModelRegistry:
     def has_remote(self) -> bool:
         """Whether the Git remote that mlv.yaml names exists."""
         return self._git.config(f"remote.{self.config.remote}.url") is not None
-
-
-def _read_config(git: Git) -> configs.Config:
-    """Read mlv.yaml from the work tree, or where it is not there (sparse, bare) from HEAD."""
-    path = git.layout.folder / configs.FILE
-    if path.is_file():
-        with on_disk(path):
-            return configs.parse(path.read_bytes())
-    found = git.objects.read(f"HEAD:{configs.FILE}")
-    if found is None:
-        raise ConfigError(
-            f"{git.layout.folder} is not a model registry yet: it has no {configs.FILE}",
-            hint="mlv init sets it up; on another branch, check out the one that has it",
-        )
-    return configs.parse(found.data)
 
 
 def _only(change: Change) -> str:

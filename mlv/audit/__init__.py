@@ -80,8 +80,10 @@ class _Audit:
     def _hash_here(self, dvc: Dvc, record: Record) -> dict[str, str]:
         """Hash what is here of a version; say of each artifact whether it was."""
         layout, tag, artifacts = (
-            self.versions.git.layout, record.tag.version.tag, record.manifest.artifacts,
-        )  # fmt: skip
+            self.versions.git.layout,
+            record.tag.version.tag,
+            record.manifest.artifacts,
+        )
         states = {}
         with self.progress(f"hashing {tag}", sum(a.size for a in artifacts.values())) as advance:
             for role in artifacts:

@@ -161,9 +161,9 @@ class Stored:
         for md5 in wanted:
             if md5.endswith(_DIRECTORY) and (place, md5) in self._sizes:
                 listing = self._members(place, md5)
-                members |= set() if isinstance(listing, IntegrityError) else {
-                    m.md5 for m in listing
-                }  # fmt: skip
+                members |= (
+                    set() if isinstance(listing, IntegrityError) else {m.md5 for m in listing}
+                )
         self._query(place, {md5 for md5 in members if (place, md5) not in self._asked})
 
     def _query(self, place: Place, md5s: set[str]) -> None:

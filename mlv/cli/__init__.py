@@ -34,6 +34,7 @@ _COMMANDS = {
     "pull": "fetching",
     "verify": "trusting",
     "trust": "trusting",
+    "doctor": "trusting",
     "demo": "demo",
 }
 

@@ -9,10 +9,10 @@ import click
 from mlv.cli import show
 from mlv.cli.options import Session, command, ref_argument
 from mlv.errors import IntegrityError, InvalidInput
+from mlv.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from mlv.domain.findings import Outcome
-    from mlv.registry import ModelRegistry
 
 
 @command(
@@ -125,3 +125,35 @@ def trust_command(session: Session, commit: str | None) -> None:
             _line("✗", "red", problem.message, problem.hint)
     if problem:
         click.get_current_context().exit(IntegrityError.exit_code)
+
+
+_MARKS = {
+    "ok": ("✓", "green"),
+    "note": ("-", None),
+    "problem": ("✗", "red"),
+    "fixed": ("✓", "cyan"),
+}
+
+
+@command(
+    click.option("--fix", is_flag=True, help="Mend what can be mended safely; say what was done."),
+    click.option("--any-age", is_flag=True,
+                 help="With --fix: remove locks younger than ten minutes too."),
+    model=False,
+)  # fmt: skip
+def doctor_command(session: Session, fix: bool, any_age: bool) -> None:
+    """Check the set-up, and say how to mend each finding; exit 1 if problems remain."""
+    if any_age and not fix:
+        raise InvalidInput("--any-age goes with --fix", hint="mlv doctor --fix --any-age")
+    from mlv.doctor.checks import PROBLEM
+
+    checks = ModelRegistry.diagnose(session.folder, fix=fix, any_age=any_age)
+    if session.as_json:
+        show.as_json([check._asdict() for check in checks])
+    else:
+        for check in checks:
+            if not session.quiet or check.state == PROBLEM:
+                mark, colour = _MARKS[check.state]
+                _line(mark, colour, f"{check.name}: {check.message}", check.mend)
+    if any(check.state == PROBLEM for check in checks):
+        click.get_current_context().exit(1)

@@ -11,9 +11,12 @@ import yaml
 
 from mlv.domain.names import check_model, check_role
 from mlv.errors import ConfigError, RegistryError
+from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from mlv.store.git import Git
 
 FILE = "mlv.yaml"
 _LARGEST, _MOST_BRACKETS = 1_000_000, 1000
@@ -88,6 +91,21 @@ class _Wrong(Exception):
     def __init__(self, keys: tuple[str, ...], message: str) -> None:
         super().__init__(message)
         self.keys = keys
+
+
+def read(git: Git) -> Config:
+    """Read mlv.yaml from the work tree, or where it is not there (sparse, bare) from HEAD."""
+    path = git.layout.folder / FILE
+    if path.is_file():
+        with on_disk(path):
+            return parse(path.read_bytes())
+    found = git.objects.read(f"HEAD:{FILE}")
+    if found is None:
+        raise ConfigError(
+            f"{git.layout.folder} is not a model registry yet: it has no {FILE}",
+            hint="mlv init sets it up; on another branch, check out the one that has it",
+        )
+    return parse(found.data)
 
 
 def parse(data: bytes) -> Config:
