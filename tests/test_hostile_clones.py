@@ -364,6 +364,28 @@ def test_a_hostile_file_on_the_branch_or_at_a_tag(clone: Path, git: Git) -> None
     plant()
 
 
+WORDS = [word for word in HOSTILE if isinstance(word, str) and word != "\ud800"]
+
+
+@pytest.mark.parametrize("word", WORDS, ids=[ascii(word)[:20] for word in WORDS])
+def test_hostile_words_in_a_manifest_that_is_read(clone: Path, git: Git, word: str) -> None:
+    """What people may write freely is shown, and moves no cursor."""
+    manifest = json.loads(git(clone, "show", "base-v3:registry/model/manifest.json"))
+    manifest["registered_by"] = f"{word} <e@x>"
+    manifest["metadata"] = {"note": word, f"k{word}": 1}
+    manifest["lineage"].update(branch=word, dirty=[word], platform=word)
+    manifest["lineage"]["stage"] = {"name": word, "cmd": word, "deps": {word: word}}
+    data = as_bytes(manifest)
+    with restored(clone):
+        files = {"registry/model/manifest.json": data}
+        commit(clone, "refs/heads/scratch", "refs/tags/base-v3", files)
+        oid = git(clone, "rev-parse", "refs/heads/scratch")
+        head = f"object {oid}\ntype commit\ntag model-v3\ntagger E <e@x> 1 +0000\n\nx\n\n"
+        point(clone, "refs/tags/model-v3", write(clone, "tag", head.encode() + data))
+        shown, *_ = survives(clone, ("show", "model-v3"), *READING[:8])
+        assert "deps" in shown or "dep " in shown, shown
+
+
 TAGS: dict[str, bytes] = {
     "empty": b"",
     "no headers": b"\n\n{}\n",
