@@ -2,22 +2,28 @@
 # On Windows see CONTRIBUTING.md.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test test-servers lint types format clean
 
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+SERVERS := .venv/.servers
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## train, register, promote, compare and roll back in a throw-away repository
 	@$(BIN)/mlv demo
 
 test: lint types ## every check and the whole test suite; ARGS="-k name" narrows the suite
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
+
+test-servers: $(SERVERS) ## the tests against real servers: Git and DVC over SSH, HTTP and S3
+	@PATH="$$PATH:/usr/sbin" command -v sshd >/dev/null || { \
+	    echo "make $@ needs an SSH server: apt-get install openssh-server" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/servers -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check
@@ -31,18 +37,28 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff format
 
 clean: ## remove caches and builds; the next run installs anew
-	rm -rf $(READY) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(READY) $(SERVERS) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find mlv templates tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment with mlv, editable, and all that developing and demonstrating it takes.
+$(READY): EXTRA := dev
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "mlv needs Python 3.11 or later on the PATH" >&2; exit 1; }
 	@echo "Setting up .venv, once"
-	@if uv --version >/dev/null 2>&1; then \
+	@$(INSTALL)
+	@touch $@
+
+# The same, with what the server tests talk to.
+$(SERVERS): EXTRA := servers
+$(SERVERS): $(READY)
+	@echo "Setting up what the server tests need, once"
+	@$(INSTALL)
+	@touch $@
+
+INSTALL = if uv --version >/dev/null 2>&1; then \
 	    { test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" .venv; } && \
-	    uv pip install --quiet --python $(BIN)/python --editable '.[dev]'; \
+	    uv pip install --quiet --python $(BIN)/python --editable '.[$(EXTRA)]'; \
 	else \
 	    { test -x $(BIN)/pip || "$(PYTHON)" -m venv .venv; } && \
-	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'; \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRA)]'; \
 	fi
-	@touch $@

@@ -113,13 +113,13 @@ def _check_still(versions: Versions, tip: Tip, action: str, step: Step, pointer:
     if pointer.current == step.seen or action not in (pointers.PROMOTE, pointers.ROLLBACK):
         return
     was, now = (_tag(step.model, number) for number in (step.seen, pointer.current))
-    who = who_moved(versions, tip, step.model)
+    who, how = who_moved(versions, tip, step.model)
     if action == pointers.ROLLBACK and pointer.current is not None and pointer.previous is None:
         raise ChangedMeanwhile(
             f"already rolled back to {now} by {who}: nothing was changed", hint="see mlv status"
         )
     raise ChangedMeanwhile(
-        f"{now} is live, not {was}: production moved meanwhile ({who})",
+        f"{now} is live, not {was}: production moved meanwhile ({who}: {how})",
         hint="look at mlv status, then decide again; --from says what you saw",
     )
 
@@ -130,19 +130,21 @@ def _with_who(
     """Say who rolled back already: of two at once, the second goes no further."""
     if pointer.current is None or pointers.ARCHIVED not in pointer.status.values():
         return error
-    now, who = _tag(model, pointer.current), who_moved(versions, tip, model)
+    now, (who, _) = _tag(model, pointer.current), who_moved(versions, tip, model)
     return NoPreviousVersion(
         f"No previous version to roll back to: already rolled back to {now} by {who}",
         hint=error.hint,
     )
 
 
-def who_moved(versions: Versions, tip: Tip, model: str) -> str:
-    """Say who changed a model's pointer last, when and how: ``Ada, 3 seconds ago: Promote ...``."""
+def who_moved(versions: Versions, tip: Tip, model: str) -> tuple[str, str]:
+    """Say who changed a model's pointer last and when (``Ada, 3 seconds ago``), and how."""
     path = f"{folder_of(model)}/pointer.json"
-    return versions.git.line(
-        "log", "-1", "--first-parent", "--format=%an, %ar: %s", tip.commit, "--", path
+    said = versions.git.line(
+        "log", "-1", "--first-parent", "--format=%an, %ar%x00%s", tip.commit, "--", path
     )
+    who, _, how = said.partition("\0")
+    return who, how
 
 
 def _tag(model: str, number: int | None) -> str:

@@ -59,6 +59,18 @@ DVC_CONFIG = """\
 """
 
 
+SERVERS = Path(__file__).parent / "servers"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave what needs real servers to those who ask: `pytest tests/servers`, `-m servers`."""
+    if collection_path != SERVERS or "servers" in config.option.markexpr:
+        return None
+    start = config.invocation_params.dir
+    asked = [(start / arg.partition("::")[0]).resolve() for arg in config.args]
+    return None if any(path.is_relative_to(SERVERS) for path in asked) else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the long tests first, so that no core idles while the last of them runs."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

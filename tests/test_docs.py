@@ -679,6 +679,7 @@ def test_what_is_public() -> None:
         "NoPreviousVersion",
         "NotFound",
         "ProgramError",
+        "RefusedByRemote",
         "RegistryError",
         "StatusError",
         "StorageError",
@@ -708,7 +709,7 @@ def test_every_method_is_documented_with_every_argument() -> None:
     members = {"ModelRegistry": ModelRegistry, **dict(public_members())}
     assert set(documented) == set(members)
     for name, member in members.items():
-        arguments = re.findall(r"[(,] ?(\w+)", documented[name])
+        arguments = re.findall(r"[(,] ?\*?(\w+)", documented[name])
         real = inspect.signature(member).parameters if member else {}
         assert arguments == [each for each in real if each != "self"], name
 

@@ -212,9 +212,8 @@ def _play(stage: _Stage) -> dict[str, Any]:
     _set_up(stage)
     _train(stage)
     predicted = _decide(stage)
-    stage.section("Publish", "The bytes first, then the tags that name them.")
-    stage.type("dvc push --all-tags")
-    stage.type("git push origin main model-v1 model-v2")
+    stage.section("Publish", "The bytes first, then branch and tags in one push.")
+    stage.type("mlv push")
     registry = ModelRegistry(stage.folder / "project", notify=lambda _: None)
     versions = [manifest for manifest, _ in registry.versions()]
     _reproduce(stage, predicted, versions[0].artifacts["model"].sha256)
