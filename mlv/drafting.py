@@ -10,12 +10,16 @@ from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import versionfolder, workspace
 from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.versions import FOLDER, check_writable, folder_of
+from mlv.trust import check_commit, check_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mlv.domain.pointer import Pointer
     from mlv.store.versions import Tip, Versions
+
+# After these, somebody may load the version.
+_MAKES_USE = (pointers.STAGE, pointers.PROMOTE, pointers.ROLLBACK)
 
 
 class Moved(NamedTuple):
@@ -52,6 +56,8 @@ def draft(
 ) -> Draft:
     """Write the commit on top of ``tip``; nothing but the models' folders differs from it."""
     _check_branch(versions, tip)
+    for each in moved if action in _MAKES_USE else ():
+        check_trusted(versions, tip, versions.record(each.version))
     final = {each.version.model: each.after for each in moved}
     folders: dict[str, list[Entry]] = {}
     before: dict[str, str] = {}
@@ -60,19 +66,21 @@ def draft(
         folder = folder_of(model)
         old = versions.entries(tip.commit, folder) or []
         _refuse_foreign(versions, folder, old)
-        new = [*_live_folder(versions, pointer), _pointer_file(versions, pointer)]
+        new = [*_live_folder(versions, tip, pointer), _pointer_file(versions, pointer)]
         before |= workspace.files_below(old, folder)
         after |= workspace.files_below(new, folder)
         folders[model] = new
     commit = _write(versions, tip, folders, message(action, moved, reason))
+    check_commit(versions, tip, commit)
     return Draft(commit, tuple(map(folder_of, final)), before, after)
 
 
-def _live_folder(versions: Versions, pointer: Pointer) -> list[Entry]:
+def _live_folder(versions: Versions, tip: Tip, pointer: Pointer) -> list[Entry]:
     if pointer.current is None:
         return []
-    live = Version(pointer.model, pointer.current)
-    return versionfolder.read(versions, versions.record(live))
+    live = versions.record(Version(pointer.model, pointer.current))
+    check_trusted(versions, tip, live)
+    return versionfolder.read(versions, live)
 
 
 def _pointer_file(versions: Versions, pointer: Pointer) -> Entry:

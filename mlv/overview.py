@@ -9,6 +9,7 @@ from mlv.domain.names import Version
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
 from mlv.store.versions import DIVERGED, folder_of
+from mlv.trust import problems as trust_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +29,10 @@ def overview(versions: Versions, model: str | None) -> dict[str, Any]:
         else:
             numbers.setdefault(tag.version.model, []).append(tag.version.number)
     names = set(numbers) | set(versions.models_on(tip) if tip and not model else ())
-    models = []
-    for name in sorted(names):
-        pointer = _pointer(versions, tip, name, problems)
-        models.append(_model(name, pointer, numbers.get(name, [])))
+    found = {name: _pointer(versions, tip, name, problems) for name in sorted(names)}
+    models = [_model(name, found[name], numbers.get(name, [])) for name in found]
     problems += _branch_problems(versions, tip)
+    problems += trust_problems(versions, tip, list(found.values()))
     return {
         "branch": versions.config.branch,
         "commit": tip and tip.commit,
@@ -56,13 +56,13 @@ def _pointer(
         problems.append(error)
         return pointers.empty(model)
     try:
-        _check_folder(versions, tip, pointer)
+        check_folder(versions, tip, pointer)
     except RegistryError as error:
         problems.append(error)
     return pointer
 
 
-def _check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
+def check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
     """Raise if the model's folder on the branch is not the live version's."""
     if pointer.current is None:
         return

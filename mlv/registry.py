@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlv.domain import pointer as pointers
 from mlv.domain.comparison import DELTA, delta
 from mlv.domain.names import check_model
-from mlv.errors import ConfigError, InvalidInput, RegistryError, StatusError
+from mlv.errors import InvalidInput, RegistryError, StatusError
 from mlv.references import References
 from mlv.store import config as configs
 from mlv.store.disk import on_disk
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
+    from mlv.doctor.checks import Check
+    from mlv.domain.findings import Outcome
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
     from mlv.domain.pointer import Pointer
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from mlv.sharing.share import Fetched, Share
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Record, Tag, Tip
+    from mlv.trust import Trust
 
     AnyPath = str | os.PathLike[str]
 
@@ -65,7 +68,7 @@ class ModelRegistry:
         self._progress = progress or _no_progress
         self._git = Git(find(Path(path)))
         self._git.check_formats()
-        self.config = _read_config(self._git)
+        self.config = configs.read(self._git)
         self._versions = Versions(self._git, self.config)
         self._warned_of: Tip | None = None
         self._references = References(self._versions, self.model)
@@ -91,6 +94,17 @@ class ModelRegistry:
 
         with on_disk(Path(path)):
             return initialise(Path(path), with_hooks=with_hooks)
+
+    @staticmethod
+    def diagnose(path: AnyPath = ".", *, fix: bool = False, any_age: bool = False) -> list[Check]:
+        """Check the set-up, from the programs to the remotes, and say how to mend each finding.
+
+        ``fix`` mends what can be mended safely: locks of a git that died (those younger than ten
+        minutes only with ``any_age``), interrupted work, half-made files, tags not fetched.
+        """
+        from mlv.doctor import diagnose
+
+        return list(diagnose(Path(path), fix=fix, any_age=any_age))
 
     @property
     def path(self) -> Path:
@@ -161,7 +175,7 @@ class ModelRegistry:
             self.fetch()  # numbers go on from the remote's
         with on_disk(self.path), bytes_lock(self._git.layout.common_dir, shared=True):
             registered = register(self._versions, request, self.config.of(model), self._progress)
-        self._tell(registered.notes)
+        self._tell((*registered.notes, *self._distrust(registered.manifest.version)))
         return self._publish(registered) if is_pushed else registered
 
     def _publish(self, registered: Registered) -> Registered:
@@ -173,6 +187,16 @@ class ModelRegistry:
             raise
         version = pushed.versions[0]
         return registered._replace(manifest=self._versions.record(version).manifest)
+
+    def _distrust(self, version: Version) -> list[str]:
+        """Say of a version just made that nobody will be able to use it."""
+        from mlv.trust import check_trusted
+
+        try:
+            check_trusted(self._versions, self._versions.tip(), self._versions.record(version))
+        except RegistryError as error:
+            return [str(error)]
+        return []
 
     # Moving the pointer -------------------------------------------------------------------
 
@@ -477,11 +501,14 @@ class ModelRegistry:
         """Give a version's files by role and its manifest: verified, read-only.
 
         They lie in a folder of this version alone, and are fetched from the DVC remote if they
-        are not here. A version that was yanked or purged is refused.
+        are not here. A version that was yanked or purged is refused, and one that is not signed
+        as the registry requires.
         """
         from mlv.store import files
+        from mlv.trust import check_trusted
 
         record = self.record(ref)
+        check_trusted(self._versions, self._versions.tip(), record)
         self._refuse_withdrawn(record.manifest.version)
         return files.hand_out(self._git.layout, record, self._progress)
 
@@ -519,6 +546,28 @@ class ModelRegistry:
         # Of what was purged, nothing is to be found elsewhere.
         fetch = fetch and self._status(record.manifest.version) != pointers.PURGED
         return files.verify(self._git.layout, record, self._progress, fetch=fetch)
+
+    def verify_all(self, *, remote: bool = False, deep: bool = False) -> list[Outcome]:
+        """Audit every version, of the bound model or of all, and the registry branch.
+
+        Nothing is fetched. ``remote`` asks the Git remote for its tags and the DVC remote for
+        every object; ``deep`` also downloads and hashes those of versions. See `domain.findings`.
+        """
+        from mlv.audit import verify_all
+
+        self.need_known()
+        with on_disk(self._git.layout.common_dir):
+            return verify_all(self._versions, self.model, self._progress, remote=remote, deep=deep)
+
+    def trust(self, commit: str | None = None) -> Trust:
+        """Say what this clone trusts; with ``commit``, start from that one from now on.
+
+        It is a commit of the registry branch that an administrator knows to be good.
+        """
+        from mlv import trust
+
+        with on_disk(self._git.layout.common_dir):
+            return trust.trust(self._versions, commit)
 
     def _refuse_withdrawn(self, version: Version) -> None:
         status = self._status(version)
@@ -558,21 +607,6 @@ class ModelRegistry:
     def has_remote(self) -> bool:
         """Whether the Git remote that mlv.yaml names exists."""
         return self._git.config(f"remote.{self.config.remote}.url") is not None
-
-
-def _read_config(git: Git) -> configs.Config:
-    """Read mlv.yaml from the work tree, or where it is not there (sparse, bare) from HEAD."""
-    path = git.layout.folder / configs.FILE
-    if path.is_file():
-        with on_disk(path):
-            return configs.parse(path.read_bytes())
-    found = git.objects.read(f"HEAD:{configs.FILE}")
-    if found is None:
-        raise ConfigError(
-            f"{git.layout.folder} is not a model registry yet: it has no {configs.FILE}",
-            hint="mlv init sets it up; on another branch, check out the one that has it",
-        )
-    return configs.parse(found.data)
 
 
 def _only(change: Change) -> str:

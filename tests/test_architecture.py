@@ -22,7 +22,7 @@ LAYERS = (
     ("__main__", "cli"),
     ("serve", "review", "bridges"),
     ("registry",),
-    ("purging", "sweeping"),
+    ("audit", "doctor", "purging", "sweeping"),
     ("planning", "sharing"),
     (
         "initialisation",
@@ -35,7 +35,7 @@ LAYERS = (
         "timeline",
         "withdrawal",
     ),
-    ("drafting",),
+    ("drafting", "trust"),
     ("store",),
     ("domain",),
     ("errors",),

@@ -34,9 +34,11 @@ _COMMANDS = {
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
-    "verify": "fetching",
+    "verify": "trusting",
     "yank": "keeping",
     "purge": "keeping",
+    "trust": "trusting",
+    "doctor": "trusting",
     "check-push": "setting_up",
     "demo": "demo",
 }

@@ -11,17 +11,26 @@ import yaml
 
 from mlv.domain.names import check_model, check_role
 from mlv.errors import ConfigError, RegistryError
+from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mlv.store.git import Git
+
 FILE = "mlv.yaml"
 _LARGEST, _MOST_BRACKETS = 1_000_000, 1000
+_TOP = (
+    "branch", "remote", "push", "models", "require_metadata", "require_clean",
+    "require_signed", "allowed_signers",
+)  # fmt: skip
 _HINT = "docs/configuration.md lists every key"
 _BRANCH = r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+"
 # The one in C where PyYAML was built with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REMOTE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+# What must be signed: the tags of versions; with ALL also the commits that move a pointer.
+VERSIONS, ALL = "versions", "all"
 
 TEMPLATE = """\
 # This repository is a model registry: mlv reads this file.
@@ -60,11 +69,16 @@ class ModelConfig(NamedTuple):
 
 
 class Config(NamedTuple):
-    """mlv.yaml as a whole; ``defaults`` holds for models that are not listed."""
+    """mlv.yaml as a whole; ``defaults`` holds for models that are not listed.
+
+    ``require_signed`` is "", `VERSIONS` or `ALL`; ``allowed_signers`` a path inside the repository.
+    """
 
     branch: str = "main"
     remote: str = "origin"
     push: bool = False
+    require_signed: str = ""
+    allowed_signers: str = ""
     defaults: ModelConfig = ModelConfig()
     models: Mapping[str, ModelConfig] = MappingProxyType({})
 
@@ -77,6 +91,21 @@ class _Wrong(Exception):
     def __init__(self, keys: tuple[str, ...], message: str) -> None:
         super().__init__(message)
         self.keys = keys
+
+
+def read(git: Git) -> Config:
+    """Read mlv.yaml from the work tree, or where it is not there (sparse, bare) from HEAD."""
+    path = git.layout.folder / FILE
+    if path.is_file():
+        with on_disk(path):
+            return parse(path.read_bytes())
+    found = git.objects.read(f"HEAD:{FILE}")
+    if found is None:
+        raise ConfigError(
+            f"{git.layout.folder} is not a model registry yet: it has no {FILE}",
+            hint="mlv init sets it up; on another branch, check out the one that has it",
+        )
+    return parse(found.data)
 
 
 def parse(data: bytes) -> Config:
@@ -106,7 +135,7 @@ def parse(data: bytes) -> Config:
 
 def _config(document: object) -> Config:
     top = _mapping(document, ())
-    _only(top, ("branch", "remote", "push", "models", "require_metadata", "require_clean"), ())
+    _only(top, _TOP, ())
     branch = _text(top.get("branch", "main"), ("branch",))
     if not _is_word(branch) and not re.fullmatch(_BRANCH, branch):
         raise _Wrong(("branch",), f"{branch!r} is not a branch's name")
@@ -114,15 +143,21 @@ def _config(document: object) -> Config:
     if not _is_word(remote) and not re.fullmatch(_REMOTE, remote):
         raise _Wrong(("remote",), f"{remote!r} is not a remote's name")
     push = _flag(top.get("push", False), ("push",))
+    signed, signers = _signing(top)
     defaults = _requirements(ModelConfig(), top, ())
     models = _mapping(top.get("models"), ("models",))
-    return Config(
-        branch,
-        remote,
-        push,
-        defaults,
-        {str(n): _model(str(n), m, defaults) for n, m in models.items()},
-    )
+    stated = {str(name): _model(str(name), facts, defaults) for name, facts in models.items()}
+    return Config(branch, remote, push, signed, signers, defaults, stated)
+
+
+def _signing(top: dict[str, Any]) -> tuple[str, str]:
+    signed = top.get("require_signed")
+    if signed is not None and signed not in (VERSIONS, ALL):
+        raise _Wrong(("require_signed",), f"must be {VERSIONS} or {ALL}, not {_kind(signed)}")
+    signers = _path(top.get("allowed_signers", ""), ("allowed_signers",))
+    if signed and not signers:
+        raise _Wrong(("require_signed",), "needs allowed_signers, the file that says by whom")
+    return signed or "", signers
 
 
 def _model(name: str, document: object, defaults: ModelConfig) -> ModelConfig:

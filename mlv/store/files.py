@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlv.store.dvc.cache import Cache
     from mlv.store.dvc.repository import Dvc
     from mlv.store.git import Layout
-    from mlv.store.hashing import ProgressBar
+    from mlv.store.hashing import Progress, ProgressBar
     from mlv.store.versions import Record
 
 
@@ -73,16 +73,24 @@ def verify(layout: Layout, record: Record, progress: ProgressBar, *, fetch: bool
     size = sum(artifact.size for artifact in record.manifest.artifacts.values())
     if fetch and not all((folder / a.path).exists() for a in record.manifest.artifacts.values()):
         hand_out(layout, record, progress)
-    outcome = {}
     with progress(f"hashing {version.tag}", size) as advance, _open(layout) as dvc:
-        for role, artifact in record.manifest.artifacts.items():
-            path = folder / artifact.path
-            is_out = path.exists()
-            if is_out:
-                handout.compare(path, artifact, version, advance)
-            is_cached = _verify_cached(dvc.cache, record, role, path if is_out else None)
-            outcome[role] = OK if is_out or is_cached else ABSENT
-    return outcome
+        return {
+            role: verify_role(dvc.cache, layout, record, role, advance)
+            for role in record.manifest.artifacts
+        }
+
+
+def verify_role(
+    cache: Cache, layout: Layout, record: Record, role: str, progress: Progress | None = None
+) -> str:
+    """Hash one artifact wherever it lies here; `IntegrityError` if it is something else."""
+    version, artifact = record.manifest.version, record.manifest.artifacts[role]
+    path = handout.folder_of(layout.common_dir, version) / artifact.path
+    is_out = path.exists()
+    if is_out:
+        handout.compare(path, artifact, version, progress)
+    is_cached = _verify_cached(cache, record, role, path if is_out else None)
+    return OK if is_out or is_cached else ABSENT
 
 
 def _verify_cached(cache: Cache, record: Record, role: str, hashed: Path | None) -> bool:

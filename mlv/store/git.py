@@ -247,7 +247,7 @@ _HINTS = (
     ("Permission denied", "the repository cannot be written by this user"),
     ("Read-only file system", "the repository cannot be written here"),
     ("insufficient permission", "the repository cannot be written by this user"),
-    (".lock': File exists", "another git is at work here; if none is, remove that lock file"),
+    (".lock': File exists", "another git is at work here; if it died: mlv doctor --fix"),
     ("failed to sign", "signing is switched on in your git configuration, and failed"),
     ("gpg failed", "signing is switched on in your git configuration, and failed"),
     ("public key", "signing is switched on in your git configuration: see user.signingKey"),

@@ -89,6 +89,21 @@ class GitRemote:
         if result.code:
             self._judge(argv, updates, result)
 
+    def rehearse(self, oid: str, ref: str) -> None:
+        """Ask whether a new ref could be pushed, and push nothing; `ProgramError` if it could not.
+
+        The remote is asked for the right to push at all; its rules and hooks speak up only when
+        something is really pushed.
+        """
+        self.need()
+        argv = (
+            "push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags",
+            "--recurse-submodules=no", self.name, f"{oid}:{ref}",
+        )  # fmt: skip
+        result = self._ask(argv)
+        if result.code:
+            raise self._unreachable(argv, result)
+
     def _judge(self, argv: tuple[str, ...], updates: Sequence[RefUpdate], result: Result) -> None:
         """Ask what became of a push that failed; a cut line may have hidden that it succeeded."""
         try:

@@ -37,6 +37,8 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the user's environment without a hook's repository, speaking plain English."""
     env = {k: v for k, v in os.environ.items() if k not in _REPOSITORY_VARIABLES}
     env.update(LC_ALL="C.UTF-8", LANGUAGE="C", GIT_OPTIONAL_LOCKS="0")
+    # An object is what its name says, never what a ref below refs/replace puts in its place.
+    env["GIT_NO_REPLACE_OBJECTS"] = "1"
     # Windows would look for git.exe in the repository first, which may be anybody's.
     env["NoDefaultCurrentDirectoryInExePath"] = "1"
     env.update(changes or {})

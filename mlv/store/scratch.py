@@ -24,7 +24,7 @@ def scratch(parent: Path) -> Iterator[Path]:
     """Make a folder in ``parent`` and remove it; a killed process's is swept by the next."""
     with on_disk(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        _sweep(parent)
+        sweep(parent)
         folder = parent / uuid.uuid4().hex
         lock = folder.with_suffix(_LOCK)
         try:
@@ -36,7 +36,17 @@ def scratch(parent: Path) -> Iterator[Path]:
             lock.unlink(missing_ok=True)
 
 
-def _sweep(parent: Path) -> None:
+def leftovers(parent: Path) -> list[Path]:
+    """Find the folders whose maker may have died: those that are not young."""
+    return [
+        folder
+        for folder in parent.glob("*")
+        if folder.is_dir() and time.time() - folder.stat().st_mtime >= _YOUNG
+    ]
+
+
+def sweep(parent: Path) -> None:
+    """Remove what makers that died left half made."""
     for lock in parent.glob(f"*{_LOCK}"):
         try:
             if time.time() - lock.stat().st_mtime < _YOUNG:

@@ -337,7 +337,9 @@ class Versions:
             if found.kind == COMMIT:
                 return Tag(version, found.oid, found.oid, None)
             head, _, message = found.data.decode(errors="replace").partition("\n\n")
-            facts = dict(line.split(" ", 1) for line in head.split("\n") if " " in line)
+            # Of a header that stands twice, git takes the first.
+            lines = reversed(head.split("\n"))
+            facts = dict(line.split(" ", 1) for line in lines if " " in line)
             if found.kind != TAG or facts.get("type") != COMMIT:
                 return None
             if facts.get("tag") != version.tag:

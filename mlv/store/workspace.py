@@ -292,7 +292,7 @@ class Prepared:
     def _locked(self) -> WorkspaceError:
         return WorkspaceError(
             f"another git is at work in {self.top}: {self.index_lock} exists",
-            hint="wait for it; if no git runs there, one died: remove that file and try again",
+            hint="wait for it; if no git runs there, one died: mlv doctor --fix removes the file",
         )
 
     def is_locked_by_us(self) -> bool:

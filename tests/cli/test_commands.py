@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "stage", "promote",
-    "rollback", "push", "fetch", "pull", "verify", "demo",
+    "rollback", "push", "fetch", "pull", "verify", "trust", "doctor", "demo",
 ]  # fmt: skip
 
 
@@ -150,7 +150,8 @@ SHAPES: dict[str, object] = {
     "rollback": [CHANGE],
     "pull v2": {"model": str, "preprocessor": str, "manifest": str},
     "verify v2": [{"tag": str, "artifacts": {"model": str, "preprocessor": str}, "error": None}],
-    "verify --all": [{"tag": str, "artifacts": {"model": str, "preprocessor": str}, "error": None}],
+    "verify --all": [{"kind": str, "subject": str, "message": str, "hint": str, "fault": bool}],
+    "trust": {"require_signed": None, "allowed_signers": None, "accepted": None, "problem": None},
     "register ../model.pkl --preprocessor ../scaler.pkl --metric roc_auc=1 --metric log_loss=0 "
     "--meta data_window=2026": MANIFEST,
 }  # fmt: skip
@@ -435,7 +436,7 @@ def test_a_version_that_is_not_what_was_registered_exits_4(fraud: Path, mlv: Mlv
     assert [line[:10] for line in done.stdout.splitlines() if line[0] != " "] == [
         "✓ fraud-v1", "✗ fraud-v2", "✓ fraud-v3",
     ]  # fmt: skip
-    assert done.stderr.startswith("error: 1 of 3 versions are not what was registered\n")
+    assert done.stderr.startswith("error: 1 of 3 are not what was registered\n")
 
 
 def test_versions_whose_bytes_are_not_here_are_no_failure_of_verify_all(

@@ -182,7 +182,12 @@ class Cache:
 
     def _scratch(self) -> AbstractContextManager[Path]:
         """Make a folder on the cache's file system."""
-        return scratch(self._cache.parent.parent / "mlv-partial")
+        return scratch(self.scratch_folder)
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Where objects are made, before they are renamed into the cache."""
+        return self._cache.parent.parent / "mlv-partial"
 
     # Taking out ---------------------------------------------------------------------------
 

@@ -109,6 +109,13 @@ class Remote:
             except FileNotFoundError:
                 return None
 
+    def download(self, md5: str, target: Path, progress: Progress) -> None:
+        """Bring one object, which is there, to a path outside the cache."""
+        with asking(f"fetch from the remote {self.name!r} ({self.url})"):
+            self._odb.fs.get_file(
+                self._odb.oid_to_path(md5), str(target), callback=callback(progress)
+            )
+
     def delete(self, md5s: Iterable[str]) -> None:
         """Delete objects, listings last; one that is gone already is no error."""
         for md5 in sorted(md5s, key=lambda md5: (md5.endswith(_LISTING), md5)):
