@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlv.domain.pointer import (
     ARCHIVED,
     PROMOTE,
+    PURGE,
     PURGED,
     REGISTERED,
     ROLLBACK,
     STAGE,
     STAGING,
+    UNYANK,
+    YANK,
     YANKED,
 )
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from mlv.domain.pointer import Pointer
 
-REGISTER, YANK, UNYANK, PURGE = "register", "yank", "unyank", "purge"
+REGISTER = "register"
 # What no verb alone brings about: an edit by hand, or several steps squashed into one commit.
 CHANGED = "changed"
 KINDS = (REGISTER, STAGE, PROMOTE, ROLLBACK, YANK, UNYANK, PURGE, CHANGED)
