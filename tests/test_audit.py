@@ -251,10 +251,10 @@ def test_the_command_names_each_finding_and_exits_4(
     done = mlv(repo, "verify", "--all", "--remote")
     assert done.returncode == IntegrityError.exit_code
     lines = [line for line in done.stdout.splitlines() if line[0] != " "]
-    assert lines[0].startswith("✗ model-v1  missing: model.pkl is not whole on storage")
+    assert lines[0].startswith("✗ model-v1  missing: model.pkl is not on storage (object ")
     assert lines[1] == "✓ model-v2  model ok, tokenizer ok"
     assert lines[2].startswith("✗ model-v3  moved: the tag model-v3 names another commit on origin")
-    assert done.stderr.startswith("error: 2 of 3 are not what was registered\n")
+    assert done.stderr.startswith("error: 2 of 3 checked are not what was registered\n")
     done = mlv(repo, "verify", "--all", "--remote", "--json")
     assert (done.returncode, done.stderr) == (4, "")
     done = mlv(repo, "verify", "v1", "--remote")

@@ -126,6 +126,7 @@ _VARIES = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "<date>"),
     (re.compile(r"\b\d+ (second|minute|hour)s? ago\b"), "<time> ago"),
+    (re.compile(r"\b\d+ (s|min|h) old\b"), "<time> old"),
     (re.compile(r"\b\d+(\.\d)? (B|kB|MB|GB)\b"), "<size>"),
     (re.compile(r'("size": )\d+'), r"\1<size>"),
     (re.compile(r"\b(Linux|macOS|Windows)-[\w.+-]+"), "<platform>"),

@@ -75,9 +75,14 @@ class Stored:
         if isinstance(absent, IntegrityError):
             return Swapped(tag, f"{artifact.path} on {remote}: {absent.message}", absent.hint)
         if absent:
+            what = (
+                f"is not on {remote} (object {artifact.md5})"
+                if absent == [artifact.md5]
+                else f"is not whole on {remote}: {_some(absent)} not there"
+            )
             return Missing(
                 tag,
-                f"{artifact.path} is not whole on {remote}: {_some(absent)} not there",
+                f"{artifact.path} {what}",
                 f"mlv push where the bytes are; mlv verify {tag} says whether they are here",
             )
         if size is not None and size != artifact.size:

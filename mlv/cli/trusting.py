@@ -77,8 +77,8 @@ def _audit(session: Session, outcomes: list[Outcome]) -> None:
     if faults:
         subjects = len({outcome.subject for outcome in faults})
         raise IntegrityError(
-            f"{subjects} of {len({outcome.subject for outcome in outcomes})} are not what was "
-            "registered",
+            f"{subjects} of {len({outcome.subject for outcome in outcomes})} checked are not what "
+            "was registered",
             hint="each is named above",
         )
 

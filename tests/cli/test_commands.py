@@ -437,7 +437,7 @@ def test_a_version_that_is_not_what_was_registered_exits_4(fraud: Path, mlv: Mlv
     assert [line[:10] for line in done.stdout.splitlines() if line[0] != " "] == [
         "✓ fraud-v1", "✗ fraud-v2", "✓ fraud-v3",
     ]  # fmt: skip
-    assert done.stderr.startswith("error: 1 of 3 are not what was registered\n")
+    assert done.stderr.startswith("error: 1 of 3 checked are not what was registered\n")
 
 
 def test_versions_whose_bytes_are_not_here_are_no_failure_of_verify_all(
