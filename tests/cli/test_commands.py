@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = [
-    "init", "register", "list", "show", "compare", "status", "current", "stage", "promote",
-    "rollback", "pull", "verify", "demo",
+    "init", "register", "list", "show", "compare", "status", "current", "history", "at",
+    "stage", "promote", "rollback", "pull", "verify", "check-push", "demo",
 ]  # fmt: skip
 
 
