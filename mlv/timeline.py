@@ -70,13 +70,11 @@ def _is_uncertain(versions: Versions, merge: Landing, side: Sequence[Landing]) -
 
 
 def _looks_turned(versions: Versions, merge: Landing, side: Sequence[Landing]) -> bool:
-    first = pointerlog.commit_at(versions.git, merge.parents[0])
+    git, first = versions.git, merge.parents[0]
     # On top of the first parent a pull would have moved the branch without a merge.
-    return (
-        first is not None
-        and landing.looks_turned(merge, first, side)
-        and not pointerlog.is_built_on(versions.git, side[-1].commit, first.commit)
-    )
+    return landing.looks_turned(
+        merge, side, lambda: pointerlog.commit_at(git, first) or merge
+    ) and not pointerlog.is_built_on(git, side[-1].commit, first)
 
 
 # History -----------------------------------------------------------------------------------

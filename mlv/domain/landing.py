@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class PointerChange(NamedTuple):
@@ -71,15 +71,18 @@ def names_the_branch(landing: Landing, branch: str, remote: str) -> bool:
     return landing.is_merge and landing.subject.startswith(beginnings)
 
 
-def looks_turned(merge: Landing, first: Landing, side: Sequence[Landing]) -> bool:
+def looks_turned(merge: Landing, side: Sequence[Landing], first: Callable[[], Landing]) -> bool:
     """Whether what a merge brought looks like the registry branch itself, not like a proposal.
 
-    ``first`` is the merge's first parent; ``side`` are the pointer commits that the merge brought,
-    newest first. A proposal is one commit, and no merge. And whoever merges the branch into a
-    clone of their own does so on top of their own commit, while others published; a forge merges
-    on top of what was merged before.
+    ``side`` are the pointer commits that the merge brought, newest first; ``first`` gives its first
+    parent. A proposal is one commit, and no merge. And whoever merges the branch into a clone of
+    their own does so on top of their own commit, while others published; a forge merges on top of
+    what was merged before.
     """
     if len(side) > 1 or any(each.is_merge for each in side):
         return True
-    own = {merge.author, merge.committer, first.author, first.committer}
-    return len(own) == 1 and not first.is_merge and any(each.committer not in own for each in side)
+    me = merge.author
+    if merge.committer != me or all(each.committer == me for each in side):
+        return False
+    own = first()
+    return own.author == own.committer == me and not own.is_merge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from mlv.errors import InvalidInput
@@ -57,6 +58,7 @@ def check_model(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=256)
 def is_model(name: str) -> bool:
     """Whether a model may bear this name."""
     return _is_name(name) and name not in _DEVICES and not _ends_like_a_version(name)
@@ -114,9 +116,7 @@ class Version(NamedTuple):
         """Read ``fraud-v3``; None for anything that no version's tag can be called."""
         model, dash, digits = text.rpartition("-v")
         number = parse_number(f"v{digits}") if dash else None
-        if number is None or not _is_name(model) or model in _DEVICES:
-            return None
-        return None if _ends_like_a_version(model) else cls(model, number)
+        return cls(model, number) if number is not None and is_model(model) else None
 
 
 def parse_number(text: object) -> int | None:

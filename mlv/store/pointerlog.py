@@ -46,7 +46,24 @@ def merged_sides(
     """
     if not merges:
         return {}
-    newest = merges[-1].commit
+    wanted = "".join(f"{merge.parents[1]}\n" for merge in merges).encode()
+    data = git.run(*_LOG, "--no-walk=unsorted", "--stdin", "--", _path(model), stdin=wanted)
+    merged = {landing.commit: landing for landing in _parse(data)}
+    # Most merges bring what one commit did, and nothing else: a pull request.
+    sides = {}
+    for merge in merges:
+        found = merged.get(merge.parents[1])
+        if found and found.changes == merge.changes:
+            sides[merge.commit] = [found]
+    others = [merge for merge in merges if merge.commit not in sides]
+    return {**sides, **_walked_sides(git, others, merges[-1].commit, model)}
+
+
+def _walked_sides(
+    git: Git, merges: Sequence[Landing], newest: str, model: str | None
+) -> dict[str, list[Landing]]:
+    if not merges:
+        return {}
     # With --parents git names, as parents, the nearest of the commits that it shows.
     data = git.run(*_LOG, "--full-history", "--parents", newest, "--", _path(model))
     known = {landing.commit: landing for landing in _parse(data, keep_all=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,14 +51,23 @@ def test_git_says_when_the_registry_branch_itself_was_merged() -> None:
 
 def test_several_pointer_commits_or_a_merge_are_no_proposal() -> None:
     merge, first = landing(BOB, FORGE, parents=2), landing(EVE, FORGE, parents=2)
-    assert looks_turned(merge, first, [landing(ADA), landing(ADA)])
-    assert looks_turned(merge, first, [landing(ADA, FORGE, parents=2)])
-    assert not looks_turned(merge, first, [landing(ADA)])
+    assert looks_turned(merge, [landing(ADA), landing(ADA)], lambda: first)
+    assert looks_turned(merge, [landing(ADA, FORGE, parents=2)], lambda: first)
+    assert not looks_turned(merge, [landing(ADA)], lambda: first)
 
 
-def test_a_merge_on_top_of_ones_own_commit_looks_like_a_pull() -> None:
-    merge, side = landing(BOB, parents=2), [landing(ADA)]
-    assert looks_turned(merge, landing(BOB), side)
-    assert not looks_turned(merge, landing(EVE), side)
-    assert not looks_turned(merge, landing(BOB, parents=2), side)
-    assert not looks_turned(merge, landing(BOB), [landing(BOB)])
+@pytest.mark.parametrize(
+    ("merge", "first", "side", "turned"),
+    [
+        (landing(BOB, parents=2), landing(BOB), landing(ADA), True),
+        (landing(BOB, parents=2), landing(EVE), landing(ADA), False),
+        (landing(BOB, parents=2), landing(BOB, FORGE), landing(ADA), False),
+        (landing(BOB, parents=2), landing(BOB, parents=2), landing(ADA), False),
+        (landing(BOB, FORGE, parents=2), landing(BOB), landing(ADA), False),
+        (landing(BOB, parents=2), landing(BOB), landing(BOB), False),
+    ],
+)
+def test_a_merge_on_top_of_ones_own_commit_while_others_published_looks_like_a_pull(
+    merge: Landing, first: Landing, side: Landing, *, turned: bool
+) -> None:
+    assert looks_turned(merge, [side], lambda: first) is turned
