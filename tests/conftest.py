@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pickle
@@ -20,7 +19,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
 CALLER = dict(os.environ)
 
@@ -288,23 +286,11 @@ class Killer:
         return json.loads(answer) or ""
 
 
-@pytest.fixture(scope="session")
-def open_killer() -> Callable[..., AbstractContextManager[Killer]]:
-    """``with open_killer() as killer:`` starts the program; "warm" for those who share much."""
-
-    @contextlib.contextmanager
-    def start(*how: str) -> Iterator[Killer]:
-        argv = [sys.executable, "-P", str(Path(__file__).with_name("killed.py")), *how]
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
-            yield Killer(process)
-
-    return start
-
-
-@pytest.fixture
-def killer(open_killer: Callable[..., AbstractContextManager[Killer]]) -> Iterator[Killer]:
+@pytest.fixture(scope="module")
+def killer() -> Iterator[Killer]:
     """Return a program in which registries die."""
-    with open_killer() as killer:
-        yield killer
+    argv = [sys.executable, "-P", str(Path(__file__).with_name("killed.py"))]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Killer(process)

@@ -7,14 +7,18 @@ that it is gone: "over", or "killed" where it was not the child that said so.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import importlib
 import json
 import os
 import signal
 import sys
+import tempfile
 import time
+import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from mlv import ModelRegistry
 
@@ -103,22 +107,29 @@ def act(
     say("null")
 
 
-def child(request: dict[str, Any]) -> NoReturn:
+def child(request: dict[str, Any], told: IO[bytes]) -> NoReturn:
     code = 1
     try:
         os.setpgid(0, 0)  # with the programs that it starts, it can be killed as one
         act(**request)
+        told.write(" ".join(sys.modules).encode())
+        told.flush()
         code = 0
     except KeyboardInterrupt:
         code = 0
-    except BaseException as error:
-        import traceback
-
+    except Exception as error:  # noqa: BLE001 - whatever it is, the one who asked must see it
         traceback.print_exception(error)
-        raise
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+def learn(told: IO[bytes]) -> None:
+    """Import what a child that was done had to import, so that its successors need not."""
+    told.seek(0)
+    for name in told.read().decode().split():
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def kill_later(pid: int, seconds: float) -> None:
@@ -137,16 +148,15 @@ def no_sync(fd: object) -> None:
 
 os.fsync = no_sync
 
-if "warm" in sys.argv:  # so that no child has to import what sharing takes
-    pass
-
 for line in sys.stdin:
     request = json.loads(line)
     seconds = request.pop("seconds")
-    pid = os.fork()
-    if not pid:
-        child(request)
-    if seconds is not None:
-        kill_later(pid, seconds)
-    _, status = os.waitpid(pid, 0)
+    with tempfile.TemporaryFile() as told:
+        pid = os.fork()
+        if not pid:
+            child(request, told)
+        if seconds is not None:
+            kill_later(pid, seconds)
+        _, status = os.waitpid(pid, 0)
+        learn(told)
     say("killed" if os.WIFSIGNALED(status) else "over")
