@@ -23,6 +23,7 @@ from mlv.store import workbytes
 from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
 from mlv.store.locks import exclusive
 from mlv.store.workspace import (
+    NEVER_LOCKED,
     Checkout,
     Move,
     Prepared,
@@ -78,6 +79,24 @@ def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[st
             f"{error.filename or git.layout.common_dir}: {error.strerror or error}",
             hint=f"{move.branch} has moved: the next mlv command finishes the files, once it can",
         ) from error
+    (git.layout.common_dir / JOURNAL).unlink()
+    return notes
+
+
+def fast_forward(tree: Checkout, move: Move) -> list[str]:
+    """Let git take a work tree and its branch along to a descendant; the artifacts follow.
+
+    To be called under `local_lock`. Unlike in `publish`, other files may differ as well.
+    """
+    git = tree.git
+    merging = Prepared(tree, move, NEVER_LOCKED)
+    _write_journal(git, move, [merging])
+    try:
+        git.run("merge", "--ff-only", "--quiet", "--no-autostash", move.new)
+    except BaseException:
+        recover(git)
+        raise
+    notes = workbytes.settle(git, tree.artifacts, move.after)
     (git.layout.common_dir / JOURNAL).unlink()
     return notes
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from mlv import ModelRegistry
+from mlv import ChangedMeanwhile, ModelRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -285,11 +285,21 @@ def check_tidy(world: World) -> None:
     top = world.top
     assert world.git(top, "status", "--porcelain", "--untracked-files=all") == ""
     git_dir = top / ".git"
-    for name in ("index.lock", "mlv/.journal.json", "mlv-aside"):
+    for name in ("index.lock", "mlv/.journal.json"):
         assert not (git_dir / name).exists()
     for path in top.glob("registry/*/model.pkl"):
         note = path.with_name("model.pkl.dvc").read_text()
         assert hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() in note
+
+
+def do_again(play: Play) -> bool:
+    """Do the same once more. A rollback that is done says so, and goes no further."""
+    if play.scene.call[0] == "rollback" and play.sides()[0] == play.after[0]:
+        with pytest.raises(ChangedMeanwhile, match="already rolled back to fraud-v1 by Ada"):
+            play.world.registry("fraud").rollback(**play.scene.options)
+        return False
+    assert play.do() == ""
+    return True
 
 
 def check_done(play: Play, had: set[str]) -> None:
@@ -331,7 +341,7 @@ def check_commit(play: Play) -> None:
         world.registry().current()
         assert commit(world)
         assert git(world.top, "rev-parse", "main:registry") == registry
-    assert play.do() == ""
+    do_again(play)
     if play.after[0].pointers == play.after[1].pointers:
         git(world.top, "pull", "--quiet", "--rebase", "origin", "main")
         git(world.top, "push", "--quiet", "origin", "main")
@@ -350,7 +360,7 @@ def test_killed_before_any_step(play: Play) -> None:
         dead = play.world.save("dead")
         had = set(play.sides()[1].tags)
         check_dead(play)
-        assert play.do() == ""
-        check_done(play, had)
+        if do_again(play):
+            check_done(play, had)
         play.world.load(dead)
         check_commit(play)
