@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 import traceback
-from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from mlv import ModelRegistry
@@ -25,11 +24,11 @@ from mlv import ModelRegistry
 CHANGES = ("os.link", "os.remove", "os.rename")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 # What only reads, or makes objects that nothing names yet: dead before or after is the same.
-HARMLESS = frozenset(
-    ("cat-file", "commit-tree", "config", "for-each-ref", "hash-object", "log", "ls-files")
-) | frozenset(
-    ("ls-remote", "ls-tree", "merge-base", "mktag", "mktree", "rev-list", "rev-parse", "var")
-)
+HARMLESS = {
+    "cat-file", "commit-tree", "config", "diff-tree", "for-each-ref", "hash-object", "log",
+    "ls-files", "ls-remote", "ls-tree", "merge-base", "mktag", "mktree", "rev-list", "rev-parse",
+    "var", "write-tree",
+}  # fmt: skip
 ASIDE = ("__pycache__", "/.dvc/tmp/", "/mlv/.scratch", "/mlv-partial/")
 
 
@@ -44,7 +43,7 @@ def program_of(argv: list[str]) -> str | None:
     words = argv[1:]
     while words and words[0] == "-c":
         words = words[2:]
-    return None if argv[0] == "git" and words[0] in HARMLESS else " ".join([argv[0], *words[:3]])
+    return None if argv[0] != "git" or words[0] in HARMLESS else " ".join(["git", *words[:3]])
 
 
 def step_of(event: str, arguments: tuple[Any, ...], world: str) -> str | None:
@@ -60,8 +59,8 @@ def step_of(event: str, arguments: tuple[Any, ...], world: str) -> str | None:
     else:
         return None
     path = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
-    is_here = not Path(path).is_absolute() or path.startswith(world)
-    if not path or not is_here or any(part in path for part in ASIDE):
+    # What is removed with its whole folder, which lies aside, has no absolute path.
+    if not path.startswith(world) or any(part in path for part in ASIDE):
         return None
     return f"{event} {path.removeprefix(world)}"
 

@@ -121,9 +121,17 @@ class Git:
 
     def config(self, key: str) -> str | None:
         """Look a setting up in the user's own configuration (``commit.gpgsign``)."""
+        return self._settings().get(key)
+
+    def settings(self, *sections: str) -> dict[str, str]:
+        """Give all settings of some sections, by name."""
+        every = self._settings().items()
+        return {key: value for key, value in every if key.partition(".")[0] in sections}
+
+    def _settings(self) -> dict[str, str]:
         if self._config is None:
             self._config = _parse_config(self.run("config", "--list", "-z"))
-        return self._config.get(key)
+        return self._config
 
     def is_on(self, key: str) -> bool:
         """Whether a yes-or-no setting is on."""

@@ -264,10 +264,10 @@ def noting(what: str) -> Iterator[None]:
         raise
 
 
-def check_dead(play: Play) -> None:
-    """See that all is as before or as after, by git's words and by mlv's."""
+def check_dead(play: Play) -> set[str]:
+    """See that all is as before or as after, by git's words and by mlv's; name the tags here."""
     world = play.world
-    hub, _ = play.sides()
+    hub, here = play.sides()
     assert hub in (play.before[0], play.after[0])
     world.check_bytes()
     world.fsck()
@@ -278,6 +278,7 @@ def check_dead(play: Play) -> None:
         assert current in {json.loads(side.pointers[model])["current"] for side in sides}
     assert len(registry.list_versions()) in {len(side.tags) for side in sides}
     check_tidy(world)
+    return set(here.tags)
 
 
 def check_tidy(world: World) -> None:
@@ -358,8 +359,7 @@ def play(request: pytest.FixtureRequest, world: World, killer: Killer) -> Play:
 def test_killed_before_any_step(play: Play) -> None:
     for _ in play.deaths():
         dead = play.world.save("dead")
-        had = set(play.sides()[1].tags)
-        check_dead(play)
+        had = check_dead(play)
         if do_again(play):
             check_done(play, had)
         play.world.load(dead)
