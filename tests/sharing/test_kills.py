@@ -7,9 +7,11 @@ import hashlib
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -69,6 +71,35 @@ class World:
         top = self.folder / "bob"
         self.git(self.folder, "clone", "--quiet", "--template=", str(self.bare), str(top))
         return top
+
+    def arm(self, at: int) -> Path:
+        """Have both sides kill everybody at the transaction with that number; give their list."""
+        count = self.folder / "count"
+        count.touch()
+        for git_dir in (self.top / ".git", self.bare):
+            (git_dir / "hooks").mkdir(exist_ok=True)
+            hook = git_dir / "hooks" / "reference-transaction"
+            hook.write_text(
+                "#!/bin/sh\n"
+                f'test -e "{count}" || exit 0\n'
+                'test "$1" = aborted && exit 0\n'
+                f'echo "$1 in $PWD" >> "{count}"\n'
+                f'test $(wc -l < "{count}") -ne {at} || kill -9 0\n'
+            )
+            hook.chmod(0o755)
+        return count
+
+    def remove_locks(self) -> None:
+        """Remove what a git that died holds on to, as `mlv doctor --fix` would.
+
+        On the hub that is for whoever keeps it; a client that dies kills no git there, but here
+        the two are processes of one machine.
+        """
+        self.registry()  # what is mlv's own work goes first
+        for git_dir in (self.top / ".git", self.bare):
+            for lock in git_dir.rglob("*.lock"):
+                if git_dir / "mlv" not in lock.parents:
+                    lock.unlink()
 
     # What git alone says ------------------------------------------------------------------
 
@@ -140,6 +171,13 @@ def two_to_push(world: World) -> None:
 
 
 def number_taken(world: World) -> None:
+    """Somebody else published the number of Ada's version; she signs what she registers."""
+    key = world.folder / "key"
+    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)]
+    subprocess.run(keygen, check=True)
+    for name, value in {"gpg.format": "ssh", "user.signingKey": f"{key}.pub"}.items():
+        world.git(world.top, "config", name, value)
+    world.git(world.top, "config", "tag.gpgSign", "true")
     register_more(world)
     bob = ModelRegistry(world.bob(), "fraud", notify=lambda _: None)
     bob.register(world.hub.model(9), None, push=True)
@@ -227,6 +265,7 @@ class Play:
         self.before = self.sides()
         self.do()
         self.after = self.sides()
+        self.outcomes = (self.before, self.after)
 
     def sides(self) -> tuple[Facts, Facts]:
         """Tell what the hub and Ada's clone say."""
@@ -242,6 +281,20 @@ class Play:
             self.world.top, scene.call[0], *arguments, options=scene.options, model=scene.model,
             world=str(folder), **how,
         )  # fmt: skip
+
+    def deaths_of_git(self) -> Iterator[str]:
+        """Kill it and every git that runs, before and after each transaction of refs; give it."""
+        for at in itertools.count(1):
+            self.world.load(self.start)
+            count = self.world.arm(at)
+            step = self.do()
+            said = count.read_text().splitlines()
+            count.unlink()
+            if not step:
+                break
+            with noting(f"git had died when a transaction was {at}. {said[-1]}"):
+                yield step
+        assert at > 2
 
     def deaths(self) -> Iterator[str]:
         """Kill it before each step, in a world as it was; give the step."""
@@ -264,11 +317,16 @@ def noting(what: str) -> Iterator[None]:
         raise
 
 
-def check_dead(play: Play) -> set[str]:
-    """See that all is as before or as after, by git's words and by mlv's; name the tags here."""
+def check_dead(play: Play, *, is_whole: bool = True) -> set[str]:
+    """See that all is as before or as after, by git's words and by mlv's; name the tags here.
+
+    Not whole: git itself died while it renamed the locks of several refs over them.
+    """
     world = play.world
     hub, here = play.sides()
-    assert hub in (play.before[0], play.after[0])
+    for field in Facts._fields:
+        assert getattr(hub, field) in [getattr(sides[0], field) for sides in play.outcomes]
+    assert not is_whole or hub in (play.before[0], play.after[0])
     world.check_bytes()
     world.fsck()
     sides = (*play.before, *play.after)
@@ -364,3 +422,43 @@ def test_killed_before_any_step(play: Play) -> None:
             check_done(play, had)
         play.world.load(dead)
         check_commit(play)
+
+
+GIT_DIES = ["register --push", "push, renumbering", "promote --push", "promote --push, behind"]
+
+
+@pytest.mark.parametrize("play", GIT_DIES, indirect=True)
+def test_git_dies_as_well_in_the_middle_of_a_transaction(play: Play) -> None:
+    for _ in play.deaths_of_git():
+        play.world.remove_locks()
+        dead = play.world.save("dead")
+        had = check_dead(play)
+        if do_again(play):
+            check_done(play, had)
+        play.world.load(dead)
+        check_commit(play)
+
+
+RANDOM = ["register --push", "push", "promote --push, behind", "promote --push, unpublished"]
+
+
+@pytest.mark.parametrize("play", RANDOM, indirect=True)
+def test_all_are_killed_at_some_moment(play: Play) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    chance = random.Random(seed)
+    start = time.monotonic()
+    play.world.load(play.start)
+    assert play.do() == ""
+    longest = time.monotonic() - start
+    for _ in range(4):
+        seconds = chance.uniform(0, longest)
+        with noting(f"killed after {seconds:.4f} of {longest:.4f} s (seed {seed})"):
+            play.world.load(play.start)
+            play.do(seconds=seconds)
+            play.world.remove_locks()
+            dead = play.world.save("dead")
+            check_dead(play, is_whole=False)
+            assert play.do() == ""
+            play.world.check_bytes()
+            play.world.load(dead)
+            check_commit(play)
