@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -335,6 +336,8 @@ def _commit(
     version = manifest.version
     tree = _version_tree(git, root, manifest, requirements)
     trailers = f"{REGISTERED_BY_MLV}\nMlv-Model: {version.model}\nMlv-To: {version.name}\n"
+    # One user's machines may register the same bytes in the same second: two versions all the same.
+    trailers += f"Mlv-Registration: {uuid.uuid4().hex[:16]}\n"
     return git.write_commit(tree, parent, f"Register {version.tag}\n\n{trailers}")
 
 

@@ -179,12 +179,14 @@ class Git:
             "commit-tree", tree, "-p", parent, *sign, "-F", "-", stdin=message.encode()
         )
 
-    def update_refs(self, updates: Sequence[RefUpdate], reason: str) -> None:
-        """Move all refs or none; `ChangedMeanwhile` if one is not at its old value."""
+    def update_refs(self, updates: Sequence[RefUpdate], reason: str | None = None) -> None:
+        """Move all refs or none; `ChangedMeanwhile` if one is not at its old value.
+
+        With a reason each ref's log is begun if it has none.
+        """
         commands = "".join(f"update {u.ref}\0{u.new}\0{u.old}\0" for u in updates)
-        result = self.ask(
-            "update-ref", "--create-reflog", "-m", reason, "--stdin", "-z", stdin=commands.encode()
-        )
+        log = ("--create-reflog", "-m", reason) if reason else ()
+        result = self.ask("update-ref", *log, "--stdin", "-z", stdin=commands.encode())
         if result.code == 0:
             return
         for update in updates:
