@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +15,10 @@ from mlv.errors import ChangedMeanwhile, ConfigError, InvalidInput, WorkspaceErr
 from mlv.store import dvcfiles, lineage, modelclass, versionfolder
 from mlv.store.disk import storage_error
 from mlv.store.dvc.repository import Dvc, open_dvc
-from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate, failed
+from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, TREE, Entry, TreeWriter
 from mlv.store.scratch import scratch
+from mlv.store.signing import signed_tag
 from mlv.store.source import Source, source_tree
 from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref
 from mlv.store.workspace import refuse_unmerged
@@ -334,6 +336,8 @@ def _commit(
     version = manifest.version
     tree = _version_tree(git, root, manifest, requirements)
     trailers = f"{REGISTERED_BY_MLV}\nMlv-Model: {version.model}\nMlv-To: {version.name}\n"
+    # One user's machines may register the same bytes in the same second: two versions all the same.
+    trailers += f"Mlv-Registration: {uuid.uuid4().hex[:16]}\n"
     return git.write_commit(tree, parent, f"Register {version.tag}\n\n{trailers}")
 
 
@@ -367,30 +371,16 @@ def _tag(
 
     ``freed`` are refs that move with it.
     """
-    version = manifest.version
-    name = f"refs/tags/{version.tag}"
+    name = manifest.version.tag
     message = f"{_subject(manifest)}\n\n{manifest.to_bytes().decode()}"
-    kept = RefUpdate(kept_ref(version), "", NO_OBJECT)
     if git.is_on("tag.gpgsign") or git.is_on("tag.forcesignannotated"):
-        oid = _sign_tag(git, version, commit, message)
-        git.update_refs([kept._replace(new=oid), *freed], f"mlv: register {version.tag}")
-        return
-    header = f"object {commit}\ntype commit\ntag {version.tag}\ntagger {identity}\n\n"
-    oid = git.line("mktag", stdin=(header + message).encode())
-    tag = RefUpdate(name, oid, NO_OBJECT)
-    git.update_refs([tag, kept._replace(new=oid), *freed], f"mlv: register {version.tag}")
-
-
-def _sign_tag(git: Git, version: Version, commit: str, message: str) -> str:
-    """Let git sign and create the tag, which must not exist; git has no plumbing for it."""
-    argv = ("tag", "-s", "--cleanup=verbatim", "-F", "-", version.tag, commit)
-    result = git.ask(*argv, stdin=message.encode())
-    found = git.objects.read(f"refs/tags/{version.tag}")
-    if result.code and found:
-        raise ChangedMeanwhile(f"{version.tag} exists already")
-    if result.code or not found:
-        raise failed(("git", *argv), result)
-    return found.oid
+        oid = signed_tag(git, name, commit, message)
+    else:
+        header = f"object {commit}\ntype commit\ntag {name}\ntagger {identity}\n\n"
+        oid = git.line("mktag", stdin=(header + message).encode())
+    tag = RefUpdate(f"refs/tags/{name}", oid, NO_OBJECT)
+    kept = RefUpdate(kept_ref(manifest.version), oid, NO_OBJECT)
+    git.update_refs([tag, kept, *freed], f"mlv: register {name}")
 
 
 def _subject(manifest: Manifest) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import random
@@ -264,3 +265,44 @@ def tick(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
         return now
 
     return step
+
+
+class Killer:
+    """A program in which registries do things and die on their way: `tests/killed.py`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def __call__(
+        self, folder: Path, method: str, *arguments: object, at: int | str = 0, **how: Any
+    ) -> str:
+        """Call a registry's method, to die before a step, by number or words.
+
+        Names the step; "" if it was not killed. With ``seconds`` all that runs by then is killed.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin
+        assert stdout
+        request = {
+            "folder": str(folder), "method": method, "arguments": arguments, "options": {},
+            "model": None, "world": str(folder), "at": at, "after": "", "how": "kill",
+            "impossible": "", "seconds": None, **how,
+        }  # fmt: skip
+        stdin.write(json.dumps(request) + "\n")
+        stdin.flush()
+        answer = stdout.readline()
+        assert answer != "over\n", f"it failed, and was not killed ({folder})"
+        if answer == "killed\n":
+            return "some moment"
+        assert stdout.readline() in ("over\n", "killed\n")
+        return json.loads(answer) or ""
+
+
+@pytest.fixture(scope="module")
+def killer() -> Iterator[Killer]:
+    """Return a program in which registries die."""
+    argv = [sys.executable, "-P", str(Path(__file__).with_name("killed.py"))]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Killer(process)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
 from mlv.drafting import draft
-from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, RegistryError, StatusError
-from mlv.promotion import Change, changes, check_reason, decide, ready_trees, reflog
+from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, StatusError
+from mlv.promotion import Change, changes, check_reason, decide, reflog
+from mlv.sharing.following import catch_up, follow
 from mlv.sharing.objects import deliver, deliver_own
 from mlv.sharing.pushing import announce, moved, protected, settle, tag_update
 from mlv.sharing.share import fetch
-from mlv.store import publishing, workbytes, workspace
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 
 if TYPE_CHECKING:
     from mlv.domain.names import Version
-    from mlv.drafting import Draft, Moved
+    from mlv.drafting import Moved
     from mlv.promotion import Plan
     from mlv.sharing.share import Fetched, Share
     from mlv.store.dvc.repository import Dvc
-    from mlv.store.versions import Record, Tip
+    from mlv.store.versions import Record
 
 _ATTEMPTS = 50
 _LONGEST_PAUSE = 0.5  # seconds
@@ -57,7 +57,7 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched, seen_there: set[Version
     decided = decide(versions, tip, plan)
     changed = changes(decided)
     if not changed:
-        return Change(plan.action, decided, None)
+        return Change(plan.action, decided, None, tuple(catch_up(share, tip)))
     made = draft(versions, tip, plan.action, changed, plan.reason)
     fresh = []
     if plan.action == pointers.YANK:
@@ -74,7 +74,7 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched, seen_there: set[Version
     if fresh:
         with open_dvc(share.git.layout) as dvc:
             settle(share, dvc, fresh)
-    notes = _follow(share, tip, made, reflog(plan.action, changed))
+    notes = follow(share, tip, made, reflog(plan.action, changed))
     return Change(plan.action, decided, made.commit, tuple(notes))
 
 
@@ -133,61 +133,3 @@ def _bring(share: Share, dvc: Dvc, action: str, record: Record, *, is_published:
         # It was live once, and whoever has it still can load it: go back all the same.
         share.notify(f"whether the bytes of {record.tag.version.tag} are there is not known: "
                      f"{error.message}")  # fmt: skip
-
-
-# The local branch follows -------------------------------------------------------------------
-
-
-def _follow(share: Share, tip: Tip, made: Draft, reason: str) -> list[str]:
-    """Bring the local branch along where it can; it is published, so nothing here may fail it."""
-    git, versions = share.git, share.versions
-    branch, remote = versions.config.branch, share.remote.name
-    _remember(share, made.commit)
-    if tip.local is None:
-        return []
-    if tip.local != tip.commit and not _is_ancestor(share, tip.local, made.commit):
-        said = f"{branch} here has diverged from {remote}/{branch} and is left alone"
-        return [f"{said}: git pull --rebase {remote} {branch} when it suits"]
-    try:
-        with publishing.local_lock(git.layout):
-            notes = publishing.recover(git)
-            if tip.local == tip.commit:
-                trees = ready_trees(versions, tip, made)
-                move = made.move(branch, tip.local)
-                return notes + publishing.publish(git, move, trees, reason)
-            return notes + _fast_forward(share, tip.local, made, reason)
-    except RegistryError as error:
-        said = f"published, but {branch} here does not follow: {error.message}"
-        return [f"{said} (git pull --ff-only {remote} {branch} when that is mended)"]
-
-
-def _remember(share: Share, commit: str) -> None:
-    """Have the remote-tracking branch say what was just published, as git push itself would."""
-    ref = share.versions.remote_ref
-    found = share.git.objects.read(ref)
-    if found is None or found.oid != commit:
-        share.git.ask("update-ref", ref, commit, found.oid if found else NO_OBJECT)
-    share.versions.remember_not_merged(commit)
-
-
-def _is_ancestor(share: Share, old: str, new: str) -> bool:
-    return share.git.ask("merge-base", "--is-ancestor", old, new).code == 0
-
-
-def _fast_forward(share: Share, old: str, made: Draft, reason: str) -> list[str]:
-    """Take a branch along that lacks other people's commits too."""
-    git, branch = share.git, share.versions.config.branch
-    trees = workspace.checkouts(git, branch)
-    if not trees:
-        git.update_refs([RefUpdate(f"refs/heads/{branch}", made.commit, old)], reason)
-        return []
-    if len(trees) > 1:
-        return [f"{branch} is checked out in several work trees and stays: git pull --ff-only"]
-    tree = trees[0]
-    before: dict[str, str] = {}
-    for folder in made.folders:
-        entries = share.versions.entries(old, folder) or []
-        before |= workspace.files_below(entries, folder)
-    artifacts = workbytes.find(tree, before, made.after)
-    tree.run("merge", "--ff-only", "--quiet", "--no-autostash", made.commit)
-    return workbytes.settle(tree, artifacts, made.after)

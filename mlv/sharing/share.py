@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
 
+_ATTEMPTS = 20
 _TAGS = "refs/tags/"
 _PEELED = "^{}"  # after a tag's name: what it names
 
@@ -77,17 +78,40 @@ def fetch(share: Share) -> Fetched:
     tip = there.pop(share.branch_ref, None)
     named = ((Version.from_tag(ref.removeprefix(_TAGS)), oid) for ref, oid in there.items())
     tags = {version: oid for version, oid in named if version}
-    here = {**versions.tag_ids("refs/mlv/"), **versions.tag_ids()}
-    new = sorted(tags.keys() - here.keys())
-    refspecs = [f"{_TAGS}{v.tag}:{_TAGS}{v.tag}" for v in new]
-    if tip and tip != _id(share.git, versions.remote_ref):
-        refspecs.append(f"+{share.branch_ref}:{versions.remote_ref}")
-    remote.fetch(refspecs)
+    here, new = _bring(share, tags, tip)
     other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
     taken = [v for v in other if _id(share.git, kept_ref(v))]
     moved = [v for v in other if v not in taken and _is_other(versions, v, there)]
     _let_go(share, tags)
     return Fetched(tip, tags, tuple(new), tuple(moved), tuple(taken))
+
+
+def _bring(
+    share: Share, tags: Mapping[Version, str], tip: str | None
+) -> tuple[dict[Version, str], list[Version]]:
+    """Bring what is not here; say what was here, and what is new.
+
+    Git's fetch would overwrite a tag that another process of ours makes just then, so it brings
+    objects alone: the refs are made here, where they must not exist.
+    """
+    versions = share.versions
+    for attempt in range(_ATTEMPTS):
+        here = {**versions.tag_ids("refs/mlv/"), **versions.tag_ids()}
+        new = sorted(tags.keys() - here.keys())
+        refspecs = [f"{_TAGS}{v.tag}" for v in new]
+        if tip and tip != _id(share.git, versions.remote_ref):
+            refspecs.append(f"+{share.branch_ref}:{versions.remote_ref}")
+        share.remote.fetch(refspecs)
+        try:
+            if new:
+                made = [RefUpdate(f"{_TAGS}{v.tag}", tags[v], NO_OBJECT) for v in new]
+                share.git.update_refs(made)
+        except ChangedMeanwhile:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return here, new
+    raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
 def _let_go(share: Share, tags: Mapping[Version, str]) -> None:

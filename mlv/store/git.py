@@ -159,9 +159,17 @@ class Git:
 
     def config(self, key: str) -> str | None:
         """Look a setting up in the user's own configuration (``commit.gpgsign``)."""
+        return self._settings().get(key)
+
+    def settings(self, *sections: str) -> dict[str, str]:
+        """Give all settings of some sections, by name."""
+        every = self._settings().items()
+        return {key: value for key, value in every if key.partition(".")[0] in sections}
+
+    def _settings(self) -> dict[str, str]:
         if self._config is None:
             self._config = _parse_config(self.run("config", "--list", "-z"))
-        return self._config.get(key)
+        return self._config
 
     def is_on(self, key: str) -> bool:
         """Whether a yes-or-no setting is on."""
@@ -209,12 +217,14 @@ class Git:
             "commit-tree", tree, "-p", parent, *sign, "-F", "-", stdin=message.encode()
         )
 
-    def update_refs(self, updates: Sequence[RefUpdate], reason: str) -> None:
-        """Move all refs or none; `ChangedMeanwhile` if one is not at its old value."""
+    def update_refs(self, updates: Sequence[RefUpdate], reason: str | None = None) -> None:
+        """Move all refs or none; `ChangedMeanwhile` if one is not at its old value.
+
+        With a reason each ref's log is begun if it has none.
+        """
         commands = "".join(f"update {u.ref}\0{u.new}\0{u.old}\0" for u in updates)
-        result = self.ask(
-            "update-ref", "--create-reflog", "-m", reason, "--stdin", "-z", stdin=commands.encode()
-        )
+        log = ("--create-reflog", "-m", reason) if reason else ()
+        result = self.ask("update-ref", *log, "--stdin", "-z", stdin=commands.encode())
         if result.code == 0:
             return
         for update in updates:

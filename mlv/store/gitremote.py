@@ -88,6 +88,8 @@ class GitRemote:
         result = self._ask(argv)
         if result.code:
             self._judge(argv, updates, result)
+        elif _told(result, "="):  # another machine of this user made the very same commit
+            raise self._changed(updates[0])
 
     def rehearse(self, oid: str, ref: str) -> None:
         """Ask whether a new ref could be pushed, and push nothing; `ProgramError` if it could not.
@@ -110,24 +112,24 @@ class GitRemote:
             there = self.refs(*(u.ref for u in updates))
         except ProgramError:
             raise self._unreachable(argv, result) from None
-        if all(there.get(u.ref, NO_OBJECT) == u.new for u in updates):
+        was_refused = any("rejected]" in line for line in _told(result, "!"))
+        if not was_refused and all(there.get(u.ref, NO_OBJECT) == u.new for u in updates):
             return
         for update in updates:
             if there.get(update.ref, NO_OBJECT) != update.old:
-                raise ChangedMeanwhile(
-                    f"{_short(update.ref)} changed meanwhile on {self.name}",
-                    hint="run the command again: it decides anew",
-                )
+                raise self._changed(update)
         raise self._refusal(argv, updates, result)
+
+    def _changed(self, update: RefUpdate) -> ChangedMeanwhile:
+        return ChangedMeanwhile(
+            f"{_short(update.ref)} changed meanwhile on {self.name}",
+            hint="run the command again: it decides anew",
+        )
 
     def _refusal(
         self, argv: tuple[str, ...], updates: Sequence[RefUpdate], result: Result
     ) -> Exception:
-        rejected = [
-            line.split("\t")
-            for line in result.stdout.decode(errors="replace").splitlines()
-            if line.startswith("!")
-        ]
+        rejected = [line.split("\t") for line in _told(result, "!")]
         if not rejected:  # it was not even sent, such as by the user's own pre-push hook
             return failed(("git", *argv), result)
         said = _SAID.findall(result.stderr)
@@ -159,6 +161,12 @@ class GitRemote:
             code=error.code,
             stderr=error.stderr,
         )
+
+
+def _told(result: Result, flag: str) -> list[str]:
+    """Give the lines of ``git push --porcelain`` about refs that bear a flag."""
+    lines = result.stdout.decode(errors="replace").splitlines()
+    return [line for line in lines if line.startswith(f"{flag}\t")]
 
 
 def _short(ref: str) -> str:

@@ -23,6 +23,7 @@ from mlv.store import workbytes
 from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
 from mlv.store.locks import exclusive
 from mlv.store.workspace import (
+    NEVER_LOCKED,
     Checkout,
     Move,
     Prepared,
@@ -33,7 +34,6 @@ from mlv.store.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -78,6 +78,24 @@ def publish(git: Git, move: Move, trees: list[Checkout], reason: str) -> list[st
             f"{error.filename or git.layout.common_dir}: {error.strerror or error}",
             hint=f"{move.branch} has moved: the next mlv command finishes the files, once it can",
         ) from error
+    (git.layout.common_dir / JOURNAL).unlink()
+    return notes
+
+
+def fast_forward(tree: Checkout, move: Move) -> list[str]:
+    """Let git take a work tree and its branch along to a descendant; the artifacts follow.
+
+    To be called under `local_lock`. Unlike in `publish`, other files may differ as well.
+    """
+    git = tree.git
+    merging = Prepared(tree, move, NEVER_LOCKED)
+    _write_journal(git, move, [merging])
+    try:
+        git.run("merge", "--ff-only", "--quiet", "--no-autostash", move.new)
+    except BaseException:
+        recover(git)
+        raise
+    notes = workbytes.settle(git, tree.artifacts, move.after)
     (git.layout.common_dir / JOURNAL).unlink()
     return notes
 
@@ -131,8 +149,17 @@ def recover(git: Git) -> list[str]:
 def _settle(tree: Prepared, *, moved: bool) -> list[str]:
     if not moved:
         tree.give_back()
+        if tree.stamp == NEVER_LOCKED:
+            _undo_merge(tree)
         return []
     return tree.finish() if tree.is_locked_by_us() else _mend(tree)
+
+
+def _undo_merge(tree: Prepared) -> None:
+    """Take back what a git left in index and files that died before it moved the branch."""
+    move, git = tree.move, tree.tree
+    if move.old and _is_on_branch(tree) and _staged(tree) == dict(move.after):
+        git.ask("read-tree", "-m", "-u", move.new, move.old)
 
 
 def _has_moved(git: Git, move: Move) -> bool:
@@ -149,13 +176,9 @@ def _mend(tree: Prepared) -> list[str]:
     """
     move, git = tree.move, tree.tree
     shutil.rmtree(tree.aside, ignore_errors=True)
-    ref = target_of(git.layout.common_dir, f"refs/heads/{move.branch}")
-    if read_text(git.layout.git_dir / "HEAD") != f"ref: {ref}":
+    if not _is_on_branch(tree):
         return []
-    listing = git.run(
-        "ls-files", "-s", "-z", "--", *(f":(top,literal){folder}" for folder in move.folders)
-    )
-    staged = dict(_staged(listing))
+    staged = _staged(tree)
     target: dict[str, str] = {}
     for folder in move.folders:
         entries = git.objects.read_tree(f"refs/heads/{move.branch}:{folder}") or []
@@ -173,11 +196,19 @@ def _mend(tree: Prepared) -> list[str]:
     return notes
 
 
-def _staged(listing: bytes) -> Iterator[tuple[str, str]]:
-    for line in listing.decode(errors="surrogateescape").split("\0"):
-        if line:
-            facts, _, path = line.partition("\t")
-            yield path, facts.split()[1]
+def _is_on_branch(tree: Prepared) -> bool:
+    layout = tree.tree.layout
+    ref = target_of(layout.common_dir, f"refs/heads/{tree.move.branch}")
+    return read_text(layout.git_dir / "HEAD") == f"ref: {ref}"
+
+
+def _staged(tree: Prepared) -> dict[str, str]:
+    """Give the blob ids of the models' files in the index, by path."""
+    folders = (f":(top,literal){folder}" for folder in tree.move.folders)
+    listing = tree.tree.run("ls-files", "-s", "-z", "--", *folders)
+    lines = filter(None, listing.decode(errors="surrogateescape").split("\0"))
+    pairs = (line.partition("\t") for line in lines)
+    return {path: facts.split()[1] for facts, _, path in pairs}
 
 
 def recover_if_allowed(git: Git) -> list[str]:

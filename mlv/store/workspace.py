@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Stamp = tuple[int, int, int]
 # A file that somebody made executable still says the same.
 _PROGRAM_MODE = "100755"
+# In place of a stamp: git itself takes the index's lock.
+NEVER_LOCKED: Stamp = (0, 0, 0)
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 20, 0.05  # seconds
 
 

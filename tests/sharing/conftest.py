@@ -35,7 +35,7 @@ class Hub:
     def machine(self, name: str) -> Machine:
         """Clone the repository as somebody new would."""
         top = self.folder / name
-        self.git(self.folder, "clone", "--quiet", str(self.bare), str(top))
+        self.git(self.folder, "clone", "--quiet", "--template=", str(self.bare), str(top))
         return self.open(top)
 
     def open(self, top: Path) -> Machine:
@@ -67,12 +67,29 @@ class Hub:
         path.chmod(path.stat().st_mode | stat.S_IEXEC)
 
 
+@pytest.fixture(scope="session")
+def new_hub(_repo_mould: Path, git: Git, write_model: Callable[..., Path]) -> Callable[[Path], Hub]:
+    """``new_hub(folder)`` makes a remote of a set-up registry without a version."""
+
+    def make(folder: Path) -> Hub:
+        first = folder / "first"
+        git(folder, "clone", "--quiet", "--template=", str(_repo_mould / "repo"), str(first))
+        config = first / ".dvc" / "config"
+        config.write_text(config.read_text().replace("/STORAGE", str(folder / "storage")))
+        git(first, "commit", "--quiet", "--all", "--message", "Say where the bytes go")
+        git(folder, "clone", "--quiet", "--bare", "--template=", str(first), "hub.git")
+        shutil.rmtree(first)
+        (folder / "storage").mkdir()
+        (folder / "hub.git" / "hooks").mkdir()
+        return Hub(folder, git, write_model)
+
+    return make
+
+
 @pytest.fixture
-def hub(repo: Path, tmp_path: Path, git: Git, write_model: Callable[..., Path]) -> Hub:
+def hub(tmp_path: Path, new_hub: Callable[[Path], Hub]) -> Hub:
     """Return a remote to which a set-up registry without a version was pushed."""
-    git(tmp_path, "clone", "--quiet", "--bare", str(repo), "hub.git")
-    shutil.rmtree(repo)
-    return Hub(tmp_path, git, write_model)
+    return new_hub(tmp_path)
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     Git = Callable[..., str]
     Follows = Callable[[Path], None]
     Deaths = Callable[..., Iterator["Died"]]
+    from tests.conftest import Killer
 
 POINTER = "registry/model/pointer.json"
-KILLED = Path(__file__).with_name("killed.py")
 # From here on something can go wrong; what comes before only makes objects that nothing refers to.
 PREPARED = "git checkout-index"
 # The branch has moved; of the files some are new and some are old.
@@ -72,37 +72,6 @@ class Died:
         assert not (git_dir / "mlv" / ".journal.json").exists()
 
 
-class Killer:
-    """A program in which promotions die."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def promote(
-        self, repo: Path, at: int | str, *, after: str = "", how: str = "kill", impossible: str = ""
-    ) -> str:
-        """Promote v3, to die before a step, by number or words; name it, "" if all was done."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin
-        assert stdout
-        request = {"folder": str(repo), "version": "v3", "at": at, "after": after}
-        stdin.write(json.dumps({**request, "how": how, "impossible": impossible}) + "\n")
-        stdin.flush()
-        answer = stdout.readline()
-        assert answer != "over\n", f"it failed, and was not killed ({repo})"
-        assert stdout.readline() == "over\n"
-        return json.loads(answer) or ""
-
-
-@pytest.fixture
-def killer() -> Iterator[Killer]:
-    argv = [sys.executable, "-P", str(KILLED)]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield Killer(process)
-
-
 @pytest.fixture
 def deaths(killer: Killer, tmp_path: Path, git: Git) -> Deaths:
     """``for died in deaths(repo)``: copies in which it died, each a step later than the last."""
@@ -112,7 +81,7 @@ def deaths(killer: Killer, tmp_path: Path, git: Git) -> Deaths:
         for at in itertools.count(1):
             copy = tmp_path / f"death-{at}" / "repo"
             shutil.copytree(repo, copy, symlinks=True)
-            step = killer.promote(copy, at, **how)
+            step = killer(copy, "promote", "v3", at=at, **how)
             if not step:
                 break
             died = Died(copy, git, f"{at}. {step}")
@@ -272,8 +241,8 @@ def test_recovery_may_be_killed_as_well(
     while step:
         repo = tmp_path / f"death-{at}" / "repo"
         shutil.copytree(live, repo, symlinks=True)
-        killer.promote(repo, BETWEEN_FILES)
-        step = killer.promote(repo, at)
+        killer(repo, "promote", "v3", at=BETWEEN_FILES)
+        step = killer(repo, "promote", "v3", at=at)
         died = Died(repo, git, step)
         with died:
             assert died.was_published
@@ -351,7 +320,7 @@ def test_a_file_that_cannot_be_written_when_the_branch_has_moved(
 def test_a_reader_reads_while_another_git_holds_the_index_of_an_unfinished_promotion(
     live: Path, killer: Killer, git: Git
 ) -> None:
-    killer.promote(live, BETWEEN_FILES)
+    killer(live, "promote", "v3", at=BETWEEN_FILES)
     lock = live / ".git" / "index.lock"
     lock.unlink()
     lock.write_bytes(b"another git's")
@@ -366,7 +335,7 @@ def test_a_reader_waits_for_no_promotion_and_does_not_take_it_for_dead(
     live: Path, killer: Killer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bytes that go into place may take minutes, under the lock and with a journal."""
-    killer.promote(live, BETWEEN_FILES)
+    killer(live, "promote", "v3", at=BETWEEN_FILES)
     monkeypatch.setattr(locks, "_PATIENCE", 0.5)
     hold = (
         "import sys\n"

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlv import ModelRegistry
+from mlv import ModelRegistry, ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from tests.conftest import Killer
 
     Git = Callable[..., str]
     Act = Callable[[Path], None]
@@ -105,6 +107,50 @@ def test_signing_that_was_switched_on_since_the_registry_was_opened(signed: Path
     git(signed, "config", "commit.gpgSign", "true")
     registry.promote("v1")
     git(signed, "verify-commit", "main")
+
+
+def test_killed_a_signed_registration_has_its_tag_and_what_keeps_it_or_neither(
+    signed: Path, git: Git, write_model: Writer, killer: Killer, tmp_path: Path
+) -> None:
+    model = str(write_model(signed.parent / "new.pkl", 4))
+    at, step = 0, "it began"
+    while step:
+        at += 1
+        repo = tmp_path / str(at)
+        shutil.copytree(signed, repo, symlinks=True)
+        step = killer(repo, "register", model, None, at=at)
+        kept = "refs/mlv/model/v4" in git(repo, "for-each-ref")
+        assert (git(repo, "tag", "--list", "model-v4") != "") == kept == (not step), step
+    assert at > 3
+    git(tmp_path / str(at), "verify-tag", "model-v4")
+
+
+def test_settings_that_hold_only_in_this_repository_are_signed_by(
+    signed: Path, git: Git, write_model: Writer, home: Path
+) -> None:
+    """The key is named on the condition of being in this repository, and on this branch."""
+    key = git(signed, "config", "user.signingKey")
+    for name in ("user.signingKey", "gpg.format"):
+        git(signed, "config", "--unset", name)
+    (home / "here").write_text(f"[user]\n    signingKey = {key}\n")
+    (home / "main").write_text("[gpg]\n    format = ssh\n")
+    where = (signed / ".git").resolve()
+    git(home, "config", "--global", f"includeIf.gitdir:{where}.path", str(home / "here"))
+    git(home, "config", "--global", "includeIf.onbranch:main.path", str(home / "main"))
+    ModelRegistry(signed).register(write_model(signed.parent / "new.pkl", 4), None)
+    git(signed, "verify-tag", "model-v4")
+
+
+def test_a_registration_that_cannot_be_signed_is_none(
+    signed: Path, git: Git, write_model: Writer
+) -> None:
+    git(signed, "config", "commit.gpgSign", "false")
+    git(signed, "config", "user.signingKey", "/nowhere.pub")
+    refs = git(signed, "for-each-ref")
+    with pytest.raises(ProgramError, match="git tag failed") as caught:
+        ModelRegistry(signed).register(write_model(signed.parent / "new.pkl", 4), None)
+    assert "signing" in caught.value.hint
+    assert git(signed, "for-each-ref") == refs
 
 
 def test_signed_tags_are_raced_for_as_well(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from tests.conftest import Killer
+
     Git = Callable[..., str]
     Dvc = Callable[..., str]
     Refused = Callable[..., AbstractContextManager[None]]
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     Writer = Callable[..., Path]
 
 MODEL = Path("registry/model")
-KILLED = Path(__file__).with_name("killed.py")
 
 
 @pytest.fixture
@@ -302,36 +302,20 @@ def test_links_into_the_cache_are_replaced_and_the_cache_stays(
 
 
 def test_killed_with_bytes_there_a_stale_model_never_stays(
-    live: Path, git: Git, tmp_path: Path
+    live: Path, git: Git, tmp_path: Path, killer: Killer
 ) -> None:
     pull(live)
-    argv = [sys.executable, "-P", str(KILLED)]
-    died: list[str | None] = []
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killer:
-        assert killer.stdin
-        assert killer.stdout
-        for at in (
-            "update-ref",
-            "model/.gitignore",
-            ".git/index.lock",
-            "model/model.pkl",
-            ".journal.json",
-        ):
-            repo = tmp_path / str(len(died)) / "repo"
-            shutil.copytree(live, repo, symlinks=True)
-            request = {
-                "folder": str(repo),
-                "version": "v3",
-                "after": "",
-                "how": "kill",
-                "impossible": "",
-            }
-            killer.stdin.write(json.dumps({**request, "at": at}) + "\n")
-            killer.stdin.flush()
-            step = json.loads(killer.stdout.readline())
-            assert killer.stdout.readline() == "over\n"
-            died.append(step)
-            registry = ModelRegistry(repo, notify=lambda _: None)
-            assert bytes_in(repo) == bytes_of(registry, registry.current_version() or ""), step
-            assert git(repo, "status", "--porcelain") == "", step
-    assert all(died)
+    for at in (
+        "update-ref",
+        "model/.gitignore",
+        ".git/index.lock",
+        "model/model.pkl",
+        ".journal.json",
+    ):
+        repo = tmp_path / at.replace("/", "-") / "repo"
+        shutil.copytree(live, repo, symlinks=True)
+        step = killer(repo, "promote", "v3", at=at)
+        assert step
+        registry = ModelRegistry(repo, notify=lambda _: None)
+        assert bytes_in(repo) == bytes_of(registry, registry.current_version() or ""), step
+        assert git(repo, "status", "--porcelain") == "", step
