@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from mlv.domain.names import Version
     from mlv.domain.pointer import Pointer
     from mlv.initialisation import Initialised
-    from mlv.planning import Asked
-    from mlv.promotion import Change
-    from mlv.purging import Purge
+    from mlv.keeping.purging import Purge
+    from mlv.moving.planning import Asked
+    from mlv.moving.promotion import Change
     from mlv.references import Live
     from mlv.registration import Registered
     from mlv.sharing.pushing import Pushed
@@ -260,8 +260,8 @@ class ModelRegistry:
         ``models`` are those to roll back to their previous versions. ``push`` publishes on the
         Git remote; None is what mlv.yaml says. Gives what changed.
         """
-        from mlv import promotion
-        from mlv.planning import Asked, plan
+        from mlv.moving import promotion
+        from mlv.moving.planning import Asked, plan
 
         self._git.forget_config()
         named = (refs,) if isinstance(refs, str) else tuple(refs)
@@ -282,7 +282,7 @@ class ModelRegistry:
         return change
 
     def _move_published(self, asked: Asked) -> Change:
-        from mlv.planning import plan
+        from mlv.moving.planning import plan
         from mlv.sharing import branch, share
 
         sharing = self._share()
@@ -311,7 +311,7 @@ class ModelRegistry:
 
     def purge(self, keep_last_n: int, confirm: Callable[[Purge], bool]) -> Purge:
         """Do what `purge_archived` does, once ``confirm`` agrees to what it is shown; tell all."""
-        from mlv.purging import purge
+        from mlv.keeping.purging import purge
 
         self.need_known()
         model = self._live().pointer.model
@@ -452,7 +452,7 @@ class ModelRegistry:
 
     def history(self) -> list[dict[str, Any]]:
         """Tell every registration and every change of a pointer, oldest first (docs/json.md)."""
-        from mlv import timeline
+        from mlv.remembering import timeline
 
         tip = self._versions.need_tip()
         self._warn(tip)
@@ -467,7 +467,7 @@ class ModelRegistry:
         ``when`` is a time as RFC 3339 writes it, or a datetime; without a zone it is local time. A
         date alone means the end of that day.
         """
-        from mlv import moment
+        from mlv.remembering import moment
 
         asked = moment.parse_when(when)
         tip = self._versions.need_tip()
@@ -483,7 +483,7 @@ class ModelRegistry:
         ``lines`` are what git writes to a pre-push hook; without them the registry branch is held
         against the remote's as it was last fetched.
         """
-        from mlv import pushcheck
+        from mlv.sharing import pushcheck
 
         if lines is None:
             tip = self._versions.need_tip()
@@ -572,7 +572,7 @@ class ModelRegistry:
     def _refuse_withdrawn(self, version: Version) -> None:
         status = self._status(version)
         if pointers.is_withdrawn(status):
-            from mlv.withdrawal import with_reason
+            from mlv.moving.withdrawal import with_reason
 
             said = f"{version.tag} is {status}: it is not handed out"
             error = StatusError(said, hint="mlv list shows the others")

@@ -516,7 +516,7 @@ def test_a_remote_that_refuses_is_told_and_the_next_purge_finishes(
 def test_bytes_registered_anew_just_before_they_would_go_stay(
     shared: Path, git: Run, write_model: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlv import purging
+    from mlv.keeping import purging
 
     other = clone(git, shared, "other")
     registry = opened(shared)
@@ -556,7 +556,7 @@ def test_bytes_registered_anew_while_they_went_come_back(
 def test_a_version_that_went_live_between_looking_and_publishing_stops_the_purge(
     shared: Path, git: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlv import purging
+    from mlv.keeping import purging
 
     other = clone(git, shared, "other")
     publish = purging._publish

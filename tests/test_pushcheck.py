@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlv import IntegrityError, ModelRegistry, WorkspaceError
-from mlv.pushcheck import check_successor
+from mlv.sharing.pushcheck import check_successor
 
 if TYPE_CHECKING:
     import subprocess

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mlv import ConfigError, IntegrityError, InvalidInput, ModelRegistry
-from mlv.moment import parse_when
-from mlv.timeline import last_event
+from mlv.remembering.moment import parse_when
+from mlv.remembering.timeline import last_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from mlv.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mlv.purging import Purge
+    from mlv.keeping.purging import Purge
     from mlv.registry import ModelRegistry
 
 _SHOWN = 3

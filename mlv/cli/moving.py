@@ -10,8 +10,8 @@ from mlv.cli import show
 from mlv.cli.options import PUSH, Session, command, complete_ref
 
 if TYPE_CHECKING:
-    from mlv.drafting import Moved
-    from mlv.promotion import Change
+    from mlv.moving.drafting import Moved
+    from mlv.moving.promotion import Change
     from mlv.registry import ModelRegistry
 
 _REASON = click.option("--reason", help="Why; kept in the commit for good.")

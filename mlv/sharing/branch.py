@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
-from mlv.drafting import draft
 from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, StatusError
-from mlv.promotion import Change, changes, check_reason, decide, reflog
+from mlv.moving.drafting import draft
+from mlv.moving.promotion import Change, changes, check_reason, decide, reflog
 from mlv.sharing.following import catch_up, follow
 from mlv.sharing.objects import deliver, deliver_own
 from mlv.sharing.pushing import announce, moved, protected, settle, tag_update
@@ -19,8 +19,8 @@ from mlv.store.git import NO_OBJECT, RefUpdate
 
 if TYPE_CHECKING:
     from mlv.domain.names import Version
-    from mlv.drafting import Moved
-    from mlv.promotion import Plan
+    from mlv.moving.drafting import Moved
+    from mlv.moving.promotion import Plan
     from mlv.sharing.share import Fetched, Share
     from mlv.store.dvc.repository import Dvc
     from mlv.store.versions import Record

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlv.errors import RegistryError
-from mlv.promotion import ready_trees
+from mlv.moving.promotion import ready_trees
 from mlv.store import publishing, workbytes, workspace
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.versions import folder_of
 
 if TYPE_CHECKING:
-    from mlv.drafting import Draft
+    from mlv.moving.drafting import Draft
     from mlv.sharing.share import Share
     from mlv.store.versions import Tip
 

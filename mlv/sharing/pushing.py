@@ -14,7 +14,6 @@ from mlv.errors import (
     RefusedByRemote,
     StatusError,
 )
-from mlv.pushcheck import check_successor
 from mlv.registration import renumber
 from mlv.sharing.objects import (
     Delivered,
@@ -23,6 +22,7 @@ from mlv.sharing.objects import (
     deliver_own,
     refuse_credentials,
 )
+from mlv.sharing.pushcheck import check_successor
 from mlv.sharing.share import fetch
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate

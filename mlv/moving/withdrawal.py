@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlv.domain.pointer import PURGE, PURGED, YANK, YANKED
 from mlv.errors import StatusError
-from mlv.timeline import last_event
+from mlv.remembering.timeline import last_event
 
 if TYPE_CHECKING:
     from mlv.domain.names import Version

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
 from mlv.errors import InvalidInput
-from mlv.promotion import Plan, Step
+from mlv.moving.promotion import Plan, Step
 
 if TYPE_CHECKING:
     from mlv.domain.names import Version

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv import sweeping
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, ConfigError, WorkspaceError
-from mlv.promotion import Plan, Step, carry_out
+from mlv.keeping import sweeping
+from mlv.moving.promotion import Plan, Step, carry_out
 from mlv.sharing import branch as branches
 from mlv.sharing.share import fetch
 from mlv.store import usage
@@ -22,11 +22,11 @@ from mlv.store.dvc.repository import open_dvc
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mlv.promotion import Change
+    from mlv.keeping.sweeping import Sweep
+    from mlv.moving.promotion import Change
     from mlv.sharing.share import Share
     from mlv.store.dvc.repository import Dvc
     from mlv.store.versions import Tip, Versions
-    from mlv.sweeping import Sweep
 
 _TAGS = "refs/tags/"
 _EVERY = ("refs/heads/*", f"{_TAGS}*")

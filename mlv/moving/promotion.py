@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
-from mlv.drafting import Moved, draft
 from mlv.errors import (
     ChangedMeanwhile,
     InvalidInput,
@@ -16,12 +15,13 @@ from mlv.errors import (
     StatusError,
     WorkspaceError,
 )
+from mlv.moving.drafting import Moved, draft
 from mlv.store import publishing, workbytes, workspace
 from mlv.store.versions import BEHIND, folder_of
 
 if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
-    from mlv.drafting import Draft
+    from mlv.moving.drafting import Draft
     from mlv.store.git import Git
     from mlv.store.versions import Tip, Versions
 
@@ -149,7 +149,7 @@ def _with_reason(
     versions: Versions, tip: Tip, step: Step, pointer: Pointer, error: StatusError
 ) -> StatusError:
     """Say who withdrew a version that is asked for, and why."""
-    from mlv.withdrawal import with_reason  # which reads history: for an error alone
+    from mlv.moving.withdrawal import with_reason  # which reads history: for an error alone
 
     number = pointer.previous if step.number is None else step.number
     if number is None:

@@ -8,18 +8,18 @@ from datetime import date, datetime
 from datetime import time as clock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlv import timeline
 from mlv.domain import history, landing, manifest
 from mlv.domain.names import Version
 from mlv.errors import IntegrityError, InvalidInput
+from mlv.remembering import timeline
 from mlv.store.versions import folder_of
 
 if TYPE_CHECKING:
     from mlv.domain.history import Event
     from mlv.domain.manifest import Manifest
     from mlv.domain.pointer import Pointer
+    from mlv.remembering.timeline import Placed
     from mlv.store.versions import Tip, Versions
-    from mlv.timeline import Placed
 
 _FORMS = "'2026-05-01 23:00+02:00', '2026-05-01T21:00:00Z', or 2026-05-01 for the end of that day"
 

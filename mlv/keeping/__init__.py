@@ -1,0 +1,1 @@
+"""Which bytes are kept, and deleting the others."""
