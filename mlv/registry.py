@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from mlv.store.git import JOURNAL, Git, find
 from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlv.moving.planning import Asked
     from mlv.moving.promotion import Change
     from mlv.references import Live
-    from mlv.registration import Registered
+    from mlv.registering.registration import Registered
     from mlv.sharing.pushing import Pushed
     from mlv.sharing.share import Fetched, Share
     from mlv.store.hashing import ProgressBar
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 _UNSAID: Any = object()
+
 _ALREADY = {"stage": "staged", "yank": "yanked", "unyank": "archived"}
 
 
@@ -130,22 +131,14 @@ class ModelRegistry:
         ``metadata`` JSON values (`domain.manifest.METADATA` lists what a version should carry);
         ``artifacts`` further paths by role. ``push`` publishes it; None is what mlv.yaml says.
         """
+        from mlv.registering.request import sources_of
+
         if preprocessor_path is _UNSAID:
             raise InvalidInput(
                 "the preprocessor is neither given nor declined",
                 hint="preprocessor_path=..., or preprocessor_path=None if it is inside the model",
             )
-        sources: dict[str, AnyPath] = {"model": model_path}
-        if preprocessor_path is not None:
-            sources["preprocessor"] = preprocessor_path
-        if not hasattr(artifacts or {}, "items"):
-            raise InvalidInput("artifacts must be roles with paths", hint='{"tokenizer": "tok/"}')
-        for role, path in (artifacts or {}).items():
-            if role in ("model", "preprocessor"):
-                raise InvalidInput(
-                    f"{role!r} is not a further artifact", hint=f"give it as {role}_path"
-                )
-            sources[role] = path
+        sources = sources_of(model_path, preprocessor_path, artifacts or {})
         registered = self.register_all(sources, metrics or {}, metadata or {}, push=push)
         return registered.manifest.version.name
 
@@ -158,18 +151,13 @@ class ModelRegistry:
         push: bool | None = None,
     ) -> Registered:
         """Register artifacts by role, and give the manifest that was written."""
-        from mlv.domain.manifest import check_metadata, check_metrics
-        from mlv.registration import Request, register
+        from mlv.registering.registration import register
+        from mlv.registering.request import Request
         from mlv.store.locks import bytes_lock
 
         self._git.forget_config()
         model = self._references.one_model()
-        request = Request(
-            model,
-            {role: _absolute(role, path) for role, path in sources.items()},
-            check_metrics(metrics),
-            check_metadata(metadata),
-        )
+        request = Request.of(model, sources, metrics, metadata)
         is_pushed = self.config.push if push is None else push
         if is_pushed:
             self.fetch()  # numbers go on from the remote's
@@ -611,16 +599,6 @@ class ModelRegistry:
 
 def _only(change: Change) -> str:
     return change.moved[0].version.name
-
-
-def _absolute(role: str, path: AnyPath) -> Path:
-    """Resolve all but the last part, which may be a symlink that DVC made."""
-    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
-        raise InvalidInput(f"{path!r} is no path of a {role}", hint="give a path")
-    found = Path(path)
-    if found.name in ("", ".."):
-        return found.resolve()
-    return found.parent.resolve() / found.name
 
 
 def _log(note: str) -> None:

@@ -24,7 +24,7 @@ LAYERS = (
     ("registry",),
     ("audit", "doctor", "keeping"),
     ("sharing",),
-    ("initialisation", "moving", "overview", "references", "registration", "remembering"),
+    ("initialisation", "moving", "overview", "references", "registering", "remembering"),
     ("trust",),
     ("store",),
     ("domain",),

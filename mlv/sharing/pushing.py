@@ -14,7 +14,7 @@ from mlv.errors import (
     RefusedByRemote,
     StatusError,
 )
-from mlv.registration import renumber
+from mlv.registering.publication import renumber
 from mlv.sharing.objects import (
     Delivered,
     deliver,

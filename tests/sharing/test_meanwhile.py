@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlv import ChangedMeanwhile, registration
+from mlv import ChangedMeanwhile
+from mlv.registering import publication
 from mlv.store.gitremote import GitRemote
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def test_the_same_bytes_registered_by_one_user_in_the_same_second_are_two_versio
     hub: Hub, ada: Machine, monkeypatch: pytest.MonkeyPatch, tick: Callable[[], datetime]
 ) -> None:
     now = tick()
-    monkeypatch.setattr(registration, "datetime", SimpleNamespace(now=lambda _: now))
+    monkeypatch.setattr(publication, "datetime", SimpleNamespace(now=lambda _: now))
     laptop = hub.machine("laptop")
     for machine in (ada, laptop):
         machine.registry.register(hub.model(1), None, push=False)

@@ -31,7 +31,8 @@ pytestmark = [
 # for the other machines' "go". A child tells what it did as JSON.
 AT_ONCE = """
 import json, os, sys
-import dvc.repo, mlv.moving.planning, mlv.registration, mlv.sharing.branch, mlv.store.dvc.repository
+import dvc.repo, mlv.moving.planning, mlv.registering.registration
+import mlv.sharing.branch, mlv.store.dvc.repository
 from mlv import ChangedMeanwhile, ModelRegistry, NoPreviousVersion
 
 def act(registry, action, argument):

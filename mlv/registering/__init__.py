@@ -1,0 +1,1 @@
+"""Registering: one commit beside the branch, kept alive by its tag."""

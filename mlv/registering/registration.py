@@ -1,0 +1,149 @@
+"""Registering a version: check everything, store the bytes, publish commit and tag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.domain import manifest as manifests
+from mlv.domain.manifest import MODEL, Artifact, Manifest
+from mlv.domain.names import artifact_path
+from mlv.errors import InvalidInput, WorkspaceError
+from mlv.registering.checks import check_dvc, check_repository, check_source
+from mlv.registering.publication import free_version, publish
+from mlv.store import dvcfiles, lineage, modelclass
+from mlv.store.dvc.repository import open_dvc
+from mlv.store.source import Source, source_tree
+from mlv.store.versions import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mlv.registering.request import Request
+    from mlv.store.config import ModelConfig
+    from mlv.store.dvc.cache import Cache, Stored, Survey
+    from mlv.store.hashing import ProgressBar
+    from mlv.store.versions import Versions
+
+
+class Registered(NamedTuple):
+    """A new version, and what its user should know about it."""
+
+    manifest: Manifest
+    notes: tuple[str, ...]
+
+
+def register(
+    versions: Versions, request: Request, config: ModelConfig, progress: ProgressBar
+) -> Registered:
+    """Register a version: check everything, store the bytes, then publish commit and tag."""
+    git = versions.git
+    top = check_repository(git)
+    for role, path in request.sources.items():
+        check_source(role, path, top)
+    source = source_tree(git)
+    if config.require_clean and source.dirty:
+        raise WorkspaceError(
+            f"{source.dirty[0]} is not committed, and mlv.yaml wants {request.model!r} clean",
+            hint="git commit first, or lift require_clean in mlv.yaml",
+        )
+    with open_dvc(git.layout) as dvc:
+        notes = check_dvc(git, dvc, source, top, request)
+        metadata = _metadata(request, source, config)
+        free_version(versions, request.model)
+        folder = top / FOLDER / request.model
+        surveys = _survey(dvc.cache, request, folder)
+        for role, survey in surveys.items():
+            if survey.hidden:
+                name = request.sources[role].name
+                notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
+        artifacts = _store(dvc.cache, request, folder, surveys, progress)
+    facts = _lineage(versions, source, request, artifacts, top, notes)
+    notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
+    manifest = publish(versions, request, source, artifacts, metadata, facts)
+    return Registered(manifest, tuple(notes))
+
+
+def _metadata(request: Request, source: Source, config: ModelConfig) -> dict[str, Any]:
+    metadata = {**config.metadata, **request.metadata}
+    filled: dict[str, Any] = {"git_commit": source.commit}
+    model = request.sources[MODEL]
+    if modelclass.is_pickle(model.name) and "model_class" not in metadata:
+        found = modelclass.read_class(model)
+        if found:
+            filled["model_class"] = found
+    metadata = manifests.check_metadata({**filled, **metadata})
+    missing = manifests.missing_metadata(metadata, list(config.require_metadata))
+    if missing:
+        raise InvalidInput(
+            f"mlv.yaml requires the metadata {', '.join(missing)}",
+            hint=" ".join(f"--meta {key}=..." for key in missing),
+        )
+    return metadata
+
+
+# Lineage -----------------------------------------------------------------------------------
+
+
+def _lineage(
+    versions: Versions,
+    source: Source,
+    request: Request,
+    artifacts: Mapping[str, Artifact],
+    top: Path,
+    notes: list[str],
+) -> dict[str, Any]:
+    facts = lineage.capture(versions.git, source.commit, source.dirty, versions.config.remote)
+    path = request.sources[MODEL]
+    stage = dvcfiles.stage_of(path, top) if top in path.parents else None
+    if stage is None:
+        return facts
+    described, md5 = stage
+    if md5 == artifacts[MODEL].md5:
+        return {**facts, "stage": described}
+    notes.append(
+        f"{path.name} is not what the DVC stage {described['name']!r} last wrote: "
+        "its lineage names no stage (dvc repro, or dvc commit, then register again)"
+    )
+    return facts
+
+
+def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
+    same = [
+        tag.version.name
+        for tag, manifest in versions.manifests(model)
+        if isinstance(manifest, Manifest) and manifest.artifacts[MODEL].sha256 == sha256
+    ]
+    return [f"same model bytes as {same[-1]}"] if same else []
+
+
+# Bytes, then commit and tag ----------------------------------------------------------------
+
+
+def _survey(cache: Cache, request: Request, folder: Path) -> dict[str, Survey]:
+    """Look through every artifact before the first byte is stored."""
+    return {
+        role: cache.survey(source, folder / artifact_path(role, source.name))
+        for role, source in request.sources.items()
+    }
+
+
+def _store(
+    cache: Cache,
+    request: Request,
+    folder: Path,
+    surveys: Mapping[str, Survey],
+    progress: ProgressBar,
+) -> dict[str, Artifact]:
+    artifacts = {}
+    for role, survey in surveys.items():
+        name = request.sources[role].name
+        with progress(f"storing {name}", survey.size) as advance:
+            target = folder / artifact_path(role, name)
+            stored = cache.put(request.sources[role], target, survey, advance)
+        artifacts[role] = _artifact(role, artifact_path(role, name), stored)
+    return artifacts
+
+
+def _artifact(role: str, path: str, stored: Stored) -> Artifact:
+    return Artifact(role, path, stored.size, stored.md5, stored.sha256, stored.nfiles)

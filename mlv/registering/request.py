@@ -1,0 +1,64 @@
+"""What the user asks to register, checked as far as it can be without a repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.domain.manifest import check_metadata, check_metrics
+from mlv.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    AnyPath = str | os.PathLike[str]
+
+
+class Request(NamedTuple):
+    """What the user asks to register; ``sources`` are absolute paths by role."""
+
+    model: str
+    sources: Mapping[str, Path]
+    metrics: Mapping[str, float]
+    metadata: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        sources: Mapping[str, AnyPath],
+        metrics: Mapping[str, float],
+        metadata: Mapping[str, Any],
+    ) -> Request:
+        """Check paths, metrics and metadata; `InvalidInput` names what is wrong."""
+        paths = {role: _absolute(role, path) for role, path in sources.items()}
+        return cls(model, paths, check_metrics(metrics), check_metadata(metadata))
+
+
+def sources_of(
+    model: AnyPath, preprocessor: AnyPath | None, artifacts: Mapping[str, AnyPath]
+) -> dict[str, AnyPath]:
+    """Give all paths by role; None declines the preprocessor."""
+    sources: dict[str, AnyPath] = {"model": model}
+    if preprocessor is not None:
+        sources["preprocessor"] = preprocessor
+    if not hasattr(artifacts, "items"):
+        raise InvalidInput("artifacts must be roles with paths", hint='{"tokenizer": "tok/"}')
+    for role, path in artifacts.items():
+        if role in ("model", "preprocessor"):
+            raise InvalidInput(
+                f"{role!r} is not a further artifact", hint=f"give it as {role}_path"
+            )
+        sources[role] = path
+    return sources
+
+
+def _absolute(role: str, path: AnyPath) -> Path:
+    """Resolve all but the last part, which may be a symlink that DVC made."""
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        raise InvalidInput(f"{path!r} is no path of a {role}", hint="give a path")
+    found = Path(path)
+    if found.name in ("", ".."):
+        return found.resolve()
+    return found.parent.resolve() / found.name
