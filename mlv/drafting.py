@@ -135,6 +135,9 @@ _SUBJECTS = {
     pointers.STAGE: "Stage {now}",
     pointers.PROMOTE: "Promote {now} to production",
     pointers.ROLLBACK: "Roll back to {now}",
+    pointers.YANK: "Yank {now}",
+    pointers.UNYANK: "Take back the yank of {now}",
+    pointers.PURGE: "Purge {now}",
 }
 
 
@@ -143,12 +146,13 @@ def message(action: str, moved: Sequence[Moved], reason: str | None) -> str:
     now = ", ".join(each.version.tag for each in moved)
     subject = _SUBJECTS[action].format(now=now)
     was = [_was(action, each) for each in moved]
-    if action != pointers.STAGE and any(name != "none" for name in was):
+    if action in (pointers.PROMOTE, pointers.ROLLBACK) and set(was) != {"none"}:
         subject += f" (was {', '.join(was)})"
     trailers = [f"Mlv-Action: {action}\n"]
     for each, before in zip(moved, was, strict=True):
         trailers.append(f"Mlv-Model: {each.version.model}\n")
-        trailers.append(f"Mlv-From: {before}\nMlv-To: {each.version.name}\n")
+        trailers += [f"Mlv-From: {before}\n"] if action in pointers.MOVING else []
+        trailers.append(f"Mlv-To: {each.version.name}\n")
     because = f"\n\n{reason.strip()}" if reason else ""
     return f"{subject}{because}\n\n{''.join(trailers)}"
 

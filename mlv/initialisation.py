@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import config as configs
-from mlv.store import versionfolder
+from mlv.store import hooks, versionfolder
 from mlv.store.dvc import repository as dvc
 from mlv.store.dvcfiles import credential_in
 from mlv.store.git import Git, find, init_git
@@ -32,8 +32,11 @@ class Initialised(NamedTuple):
     notes: tuple[str, ...]
 
 
-def initialise(path: Path) -> Initialised:
-    """Make ``path`` a registry: add what is missing, and commit only that."""
+def initialise(path: Path, *, with_hooks: bool = False) -> Initialised:
+    """Make ``path`` a registry: add what is missing, and commit only that.
+
+    ``with_hooks`` installs the pre-push hook as well, which is this clone's alone.
+    """
     made: list[str] = []
     if not path.is_dir() or not _is_in_git(path):
         init_git(path)
@@ -46,6 +49,10 @@ def initialise(path: Path) -> Initialised:
         _commit(git, paths)
         made.append("commit of these")
     notes = _remote_notes(git, branch)
+    if with_hooks:
+        done, note = hooks.install_pre_push(git)
+        made += ["pre-push hook"] if done else []
+        notes += [note] if note else []
     return Initialised(top, branch, tuple(made), tuple(notes))
 
 

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
 from mlv.drafting import Moved, draft
-from mlv.errors import ChangedMeanwhile, InvalidInput, NoPreviousVersion, WorkspaceError
+from mlv.errors import (
+    ChangedMeanwhile,
+    InvalidInput,
+    NoPreviousVersion,
+    StatusError,
+    WorkspaceError,
+)
 from mlv.store import publishing, workbytes, workspace
 from mlv.store.versions import BEHIND, folder_of
 
@@ -98,6 +104,8 @@ def decide(versions: Versions, tip: Tip, plan: Plan) -> tuple[Moved, ...]:
             after, number = pointers.decide(before, plan.action, step.number)
         except NoPreviousVersion as error:
             raise _with_who(versions, tip, step.model, before, error) from error
+        except StatusError as error:
+            raise _with_reason(versions, tip, step, before, error) from error
         moved.append(Moved(Version(step.model, number), before, after))
         known[step.model] = after
     return tuple(moved)
@@ -135,6 +143,19 @@ def _with_who(
         f"No previous version to roll back to: already rolled back to {now} by {who}",
         hint=error.hint,
     )
+
+
+def _with_reason(
+    versions: Versions, tip: Tip, step: Step, pointer: Pointer, error: StatusError
+) -> StatusError:
+    """Say who withdrew a version that is asked for, and why."""
+    from mlv.withdrawal import with_reason  # which reads history: for an error alone
+
+    number = pointer.previous if step.number is None else step.number
+    if number is None:
+        return error
+    version = Version(step.model, number)
+    return with_reason(versions, tip, version, pointer.status_of(number), error)
 
 
 def who_moved(versions: Versions, tip: Tip, model: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.names import DEFAULT_MODEL, Reference, Version
 from mlv.errors import InvalidInput, NotFound
-from mlv.store.versions import folder_of, kept_ref
+from mlv.store.versions import kept_ref
 
 if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
@@ -79,17 +79,10 @@ class References:
         tip = self._versions.tip()
         names = set(self._versions.models_on(tip) if tip else ())
         for version in self._versions.names():
-            if version.model not in names and self._is_ours(version):
+            refs = (f"refs/tags/{version.tag}", kept_ref(version))
+            if version.model not in names and any(self._versions.ours(refs)):
                 names.add(version.model)
         return sorted(names)
-
-    def _is_ours(self, version: Version) -> bool:
-        folder, versions = folder_of(version.model), self._versions
-        for ref in (f"refs/tags/{version.tag}", kept_ref(version)):
-            commit = versions.git.objects.read(f"{ref}^{{commit}}")
-            if commit and versions.blob(commit.oid, f"{folder}/pointer.json") is None:
-                return versions.blob(commit.oid, f"{folder}/manifest.json") is not None
-        return False
 
     def one_model(self) -> str:
         """Name the bound model, the only one there is or is stated, or that of a new registry."""

@@ -19,6 +19,7 @@ from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from mlv.doctor.checks import Check
     from mlv.domain.findings import Outcome
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mlv.initialisation import Initialised
     from mlv.planning import Asked
     from mlv.promotion import Change
+    from mlv.purging import Purge
     from mlv.references import Live
     from mlv.registration import Registered
     from mlv.sharing.pushing import Pushed
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 _UNSAID: Any = object()
+_ALREADY = {"stage": "staged", "yank": "yanked", "unyank": "archived"}
 
 
 class ModelRegistry:
@@ -85,12 +88,12 @@ class ModelRegistry:
         return cls(path, model)
 
     @staticmethod
-    def initialise(path: AnyPath = ".") -> Initialised:
-        """Do what `init` does, and tell what was made."""
+    def initialise(path: AnyPath = ".", *, with_hooks: bool = False) -> Initialised:
+        """Do what `init` does, and tell what was made; ``with_hooks`` adds the pre-push hook."""
         from mlv.initialisation import initialise
 
         with on_disk(Path(path)):
-            return initialise(Path(path))
+            return initialise(Path(path), with_hooks=with_hooks)
 
     @staticmethod
     def diagnose(path: AnyPath = ".", *, fix: bool = False, any_age: bool = False) -> list[Check]:
@@ -157,6 +160,7 @@ class ModelRegistry:
         """Register artifacts by role, and give the manifest that was written."""
         from mlv.domain.manifest import check_metadata, check_metrics
         from mlv.registration import Request, register
+        from mlv.store.locks import bytes_lock
 
         self._git.forget_config()
         model = self._references.one_model()
@@ -169,7 +173,7 @@ class ModelRegistry:
         is_pushed = self.config.push if push is None else push
         if is_pushed:
             self.fetch()  # numbers go on from the remote's
-        with on_disk(self.path):
+        with on_disk(self.path), bytes_lock(self._git.layout.common_dir, shared=True):
             registered = register(self._versions, request, self.config.of(model), self._progress)
         self._tell((*registered.notes, *self._distrust(registered.manifest.version)))
         return self._publish(registered) if is_pushed else registered
@@ -228,6 +232,19 @@ class ModelRegistry:
         refs, seen = ([] if ref is None else [ref] for ref in (to, from_))
         return _only(self.move("rollback", refs, reason=reason, from_=seen, push=push))
 
+    def yank(self, ref: str, *, reason: str, push: bool | None = None) -> str:
+        """Withdraw a version that is not live: it is never promoted, staged or loaded again.
+
+        Its bytes are kept. ``reason`` is told to whoever asks for it.
+        """
+        if not reason:
+            raise InvalidInput("a yank needs a reason", hint="say what is wrong with the version")
+        return _only(self.move("yank", [ref], reason=reason, push=push))
+
+    def unyank(self, ref: str, *, reason: str | None = None, push: bool | None = None) -> str:
+        """Take a yank back; the version is archived."""
+        return _only(self.move("unyank", [ref], reason=reason, push=push))
+
     def move(
         self,
         action: str,
@@ -238,7 +255,7 @@ class ModelRegistry:
         from_: Sequence[str] = (),
         push: bool | None = None,
     ) -> Change:
-        """Do what `stage`, `promote` and `rollback` do, for several models in one commit.
+        """Do what `stage`, `promote`, `rollback` and `yank` do, for several models in one commit.
 
         ``models`` are those to roll back to their previous versions. ``push`` publishes on the
         Git remote; None is what mlv.yaml says. Gives what changed.
@@ -260,7 +277,7 @@ class ModelRegistry:
         self._tell(change.notes)
         for each in change.moved:
             if not each.is_change:
-                what = "staged" if action == "stage" else "live"
+                what = _ALREADY.get(action, "live")
                 self._notify(f"{each.version.tag} is {what} already: nothing was changed")
         return change
 
@@ -276,10 +293,34 @@ class ModelRegistry:
             fetched = share.fetch(sharing)
         made = plan(sharing.versions, References(sharing.versions, self.model), asked)
         for step in made.steps:
-            if step.seen is not None:
+            if step.seen is not None and asked.action in pointers.MOVING:
                 live = f"{step.model}-v{step.seen}"
                 self._notify(f"{live} is live on {sharing.remote.name}")
         return branch.carry_out(sharing, made, fetched)
+
+    # Keeping and deleting -----------------------------------------------------------------
+
+    def purge_archived(self, keep_last_n: int = 2, *, dry_run: bool = False) -> list[str]:
+        """Delete the bytes of all but the newest archived versions; give their names.
+
+        They go from the DVC cache and the DVC remote, oldest first by number, except those that
+        something else needs. Tags and manifests stay. ``dry_run`` only says which it would be.
+        """
+        done = self.purge(keep_last_n, lambda _: not dry_run)
+        return [version.name for version in done.versions]
+
+    def purge(self, keep_last_n: int, confirm: Callable[[Purge], bool]) -> Purge:
+        """Do what `purge_archived` does, once ``confirm`` agrees to what it is shown; tell all."""
+        from mlv.purging import purge
+
+        self.need_known()
+        model = self._live().pointer.model
+        self._git.forget_config()
+        sharing = self._share() if self.has_remote() else None
+        with on_disk(self.path):
+            done = purge(self._versions, sharing, model, keep_last_n, confirm)
+        self._tell(done.notes)
+        return done
 
     # Sharing ------------------------------------------------------------------------------
 
@@ -407,6 +448,49 @@ class ModelRegistry:
 
         return overview(self._versions, self.model)
 
+    # Remembering --------------------------------------------------------------------------
+
+    def history(self) -> list[dict[str, Any]]:
+        """Tell every registration and every change of a pointer, oldest first (docs/json.md)."""
+        from mlv import timeline
+
+        tip = self._versions.need_tip()
+        self._warn(tip)
+        events = timeline.events(self._versions, tip, self.model, self._notify)
+        if not events:
+            self.need_known()
+        return [event.to_dict() for event in events]
+
+    def at(self, when: str | date) -> dict[str, Any]:
+        """Say what was live at a moment, since when and by whom, and its hashes (docs/json.md).
+
+        ``when`` is a time as RFC 3339 writes it, or a datetime; without a zone it is local time. A
+        date alone means the end of that day.
+        """
+        from mlv import moment
+
+        asked = moment.parse_when(when)
+        tip = self._versions.need_tip()
+        self._warn(tip)
+        found = moment.at(self._versions, tip, asked, self.model)
+        if not found.models:
+            self.need_known()
+        return found.to_dict()
+
+    def check_push(self, lines: Iterable[str] | None = None) -> None:
+        """Refuse a push that would rewrite what was live, or publish a merged registration.
+
+        ``lines`` are what git writes to a pre-push hook; without them the registry branch is held
+        against the remote's as it was last fetched.
+        """
+        from mlv import pushcheck
+
+        if lines is None:
+            tip = self._versions.need_tip()
+            pushcheck.check_successor(self._versions, tip.remote, tip.local or tip.commit)
+        else:
+            pushcheck.check_pushes(self._versions, pushcheck.parse(lines))
+
     # Files --------------------------------------------------------------------------------
 
     def current_artifacts(self) -> dict[str, Path]:
@@ -459,6 +543,8 @@ class ModelRegistry:
 
         record = self.record(ref)
         versionfolder.read(self._versions, record)
+        # Of what was purged, nothing is to be found elsewhere.
+        fetch = fetch and self._status(record.manifest.version) != pointers.PURGED
         return files.verify(self._git.layout, record, self._progress, fetch=fetch)
 
     def verify_all(self, *, remote: bool = False, deep: bool = False) -> list[Outcome]:
@@ -484,11 +570,16 @@ class ModelRegistry:
             return trust.trust(self._versions, commit)
 
     def _refuse_withdrawn(self, version: Version) -> None:
-        status = self._pointer(self._versions.tip(), version.model).status_of(version.number)
+        status = self._status(version)
         if pointers.is_withdrawn(status):
-            raise StatusError(
-                f"{version.tag} is {status}: it is not handed out", hint="mlv list shows the others"
-            )
+            from mlv.withdrawal import with_reason
+
+            said = f"{version.tag} is {status}: it is not handed out"
+            error = StatusError(said, hint="mlv list shows the others")
+            raise with_reason(self._versions, self._versions.need_tip(), version, status, error)
+
+    def _status(self, version: Version) -> str:
+        return self._pointer(self._versions.tip(), version.model).status_of(version.number)
 
     # References ---------------------------------------------------------------------------
 

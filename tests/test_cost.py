@@ -48,7 +48,7 @@ def cost(tmp_path: Path) -> Callable[..., tuple[list[str], set[str]]]:
     wrapper.write_text(GIT.format(git=shutil.which("git")))
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IEXEC)
 
-    def measure(folder: Path, *args: str) -> tuple[list[str], set[str]]:
+    def measure(folder: Path, *args: str, stdin: str = "") -> tuple[list[str], set[str]]:
         log, seen = tmp_path / "git.log", tmp_path / "seen.json"
         log.write_text("")
         env = {
@@ -58,7 +58,9 @@ def cost(tmp_path: Path) -> Callable[..., tuple[list[str], set[str]]]:
             "SEEN": str(seen),
         }
         argv = [sys.executable, "-P", "-c", COMMAND, json.dumps(args)]
-        done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, check=True)
+        done = subprocess.run(
+            argv, cwd=folder, env=env, input=stdin.encode(), capture_output=True, check=True
+        )
         facts = json.loads(seen.read_text())
         assert facts["code"] == 0, done.stderr.decode()
         return log.read_text().split(), set(facts["modules"])
@@ -86,6 +88,10 @@ def two(repo: Path, write_model: Callable[..., Path], tmp_path: Path) -> Path:
         (("list",), ["cat-file", "for-each-ref"]),
         (("show", "model-v1"), ["cat-file"]),
         (("compare", "model-v1", "model-v2"), ["cat-file"]),
+        (("at", "9999-01-01"), ["cat-file", "log"]),
+        (("at", "9999-01-01", "--json"), ["cat-file", "log"]),
+        (("history",), ["cat-file", "for-each-ref", "log"]),
+        (("history", "--csv"), ["cat-file", "for-each-ref", "log"]),
     ],
 )
 def test_reading_takes_one_git_to_read_and_no_heavy_import(
@@ -95,7 +101,7 @@ def test_reading_takes_one_git_to_read_and_no_heavy_import(
     processes: list[str],
 ) -> None:
     used, modules = cost(two, *args)
-    assert used == processes
+    assert sorted(used) == processes
     assert not modules & HEAVY
 
 
@@ -153,4 +159,32 @@ def test_the_number_of_gits_does_not_grow_with_the_versions(
     for seed in range(3, 9):
         registry.register(write_model(tmp_path / "m.pkl", seed), None)
     assert cost(two, "list")[0] == ["cat-file", "for-each-ref"]
+    for number in (2, 3, 4):
+        registry.promote(f"v{number}")
+    assert sorted(cost(two, "history")[0]) == ["cat-file", "for-each-ref", "log"]
+    assert sorted(cost(two, "at", "9999-01-01")[0]) == ["cat-file", "log"]
     assert cost(two, "promote", "model-v8")[0] == PROMOTION
+
+
+def test_merged_pull_requests_take_one_more_git_however_many(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path, git: Callable[..., str]
+) -> None:
+    registry = ModelRegistry(two, notify=lambda _: None)
+    for verb in ("promote", "stage"):
+        git(two, "branch", "--force", "before")
+        getattr(registry, verb)({"promote": "v2", "stage": "v1"}[verb])
+        git(two, "branch", "--force", "proposal")
+        git(two, "reset", "--quiet", "--hard", "before")
+        git(two, "merge", "--quiet", "--no-ff", "--message=Merge", "proposal")
+    assert sorted(cost(two, "history")[0]) == ["cat-file", "for-each-ref", "log", "log"]
+    assert sorted(cost(two, "at", "9999-01-01")[0]) == ["cat-file", "log", "log"]
+
+
+def test_the_hook_is_quick(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path, git: Callable[..., str]
+) -> None:
+    new, old = git(two, "rev-parse", "main", "main~1").split()
+    used, modules = cost(two, "check-push", stdin=f"main {new} refs/heads/main {old}\n")
+    assert used == ["cat-file", "rev-list", "for-each-ref"]
+    assert not modules & HEAVY
+    assert cost(two, "check-push", stdin=f"main {new} refs/heads/other {old}\n")[0] == []

@@ -544,7 +544,7 @@ def test_no_command_and_no_option_is_made_up(path: Path) -> None:
     ]
     known = commands()
     for line in spoken:
-        for call in re.findall(r"\bmlv (?:-C \S+ )?([a-z]+)((?: [^`&|;]+)?)", line):
+        for call in re.findall(r"\bmlv (?:-C \S+ )?([a-z][a-z-]*)((?: [^`&|;]+)?)", line):
             name, rest = call
             assert name in known, f"{path.name}: {line}"
             used = set(re.findall(r"(?<=\s)(--?[a-zA-Z][\w-]*)", rest))
@@ -554,7 +554,7 @@ def test_no_command_and_no_option_is_made_up(path: Path) -> None:
 def test_every_command_with_json_has_its_shape_documented() -> None:
     text = document_named("docs/json.md")
     known = [name for name, command in commands().items() if "--json" in options(command)]
-    assert re.findall(r"^## `mlv ([a-z]+) --json`$", text, re.MULTILINE) == known
+    assert re.findall(r"^## `mlv ([a-z-]+) --json`$", text, re.MULTILINE) == known
 
 
 # Under these keys stand names that the user has chosen.

@@ -26,6 +26,8 @@ _COMMANDS = {
     "compare": "reading",
     "status": "reading",
     "current": "reading",
+    "history": "remembering",
+    "at": "remembering",
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
@@ -33,8 +35,11 @@ _COMMANDS = {
     "fetch": "sharing",
     "pull": "fetching",
     "verify": "trusting",
+    "yank": "keeping",
+    "purge": "keeping",
     "trust": "trusting",
     "doctor": "trusting",
+    "check-push": "setting_up",
     "demo": "demo",
 }
 
@@ -49,7 +54,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"mlv.cli.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def resolve_command(

@@ -22,6 +22,11 @@ _FROM = click.option(
 _REFS = click.argument("refs", metavar="REF...", nargs=-1, required=True,
                        shell_complete=complete_ref)  # fmt: skip
 
+_SAID = {
+    "yank": "is yanked: nobody gets it any more",
+    "unyank": "is archived: its yank is taken back",
+}
+
 
 @command(_REFS, _REASON, PUSH)
 def stage_command(
@@ -98,6 +103,8 @@ def show_change(
 
 def _line(action: str, moved: Moved) -> str:
     tag, was = moved.version.tag, moved.before.current
+    if action in _SAID:
+        return f"{click.style(show.LIVE_MARK, fg='red')} {tag} {_SAID[action]}"
     mark = click.style(show.LIVE_MARK, fg="yellow" if action == "stage" else "green")
     if action == "stage":
         return f"{mark} {tag} is in staging"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+_RARELY = 100_000
+
 
 class Session(NamedTuple):
     """How a command was called."""
@@ -51,6 +53,7 @@ def command(*decorators: Callable[[Any], Any], model: bool = True) -> Callable[[
         @click.pass_context
         def run(ctx: click.Context, /, **arguments: Any) -> None:
             gc.freeze()
+            gc.set_threshold(_RARELY)  # thousands of manifests are no garbage either
             gc.enable()
             folder = arguments.pop("folder") or ctx.obj or "."
             session = Session(
@@ -67,7 +70,7 @@ def command(*decorators: Callable[[Any], Any], model: bool = True) -> Callable[[
             (*decorators, *((_MODEL,) if model else ()), _JSON, _QUIET, _FOLDER)
         ):
             wrapped = decorator(wrapped)
-        name = function.__name__.removesuffix("_command")
+        name = function.__name__.removesuffix("_command").replace("_", "-")
         made: click.Command = click.command(name)(wrapped)
         return made
 

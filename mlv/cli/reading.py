@@ -29,8 +29,7 @@ def list_command(session: Session) -> None:
         return
     several = len({manifest.version.model for manifest, _ in versions}) > 1
     if session.quiet:
-        for manifest, _ in versions:
-            show.line(manifest.version.tag if several else manifest.version.name)
+        show.lines([m.version.tag if several else m.version.name for m, _ in versions])
         return
     if not versions:
         known = sum(len(live.pointer.status) for live in registry.current())
@@ -40,8 +39,7 @@ def list_command(session: Session) -> None:
             else "no version yet: mlv register MODEL --preprocessor FILE makes the first"
         )
         return
-    for text in _table(versions):
-        show.line(text)
+    show.lines(_table(versions))
 
 
 def _table(versions: list[tuple[Manifest, str]]) -> list[str]:
@@ -52,7 +50,7 @@ def _table(versions: list[tuple[Manifest, str]]) -> list[str]:
         rows.append(
             [
                 click.style(show.LIVE_MARK, fg="green") if is_live else " ",
-                click.style(manifest.version.tag, bold=is_live),
+                show.heading(manifest.version.tag) if is_live else manifest.version.tag,
                 show.status(status),
                 show.time(manifest.data["registered_at"]),
                 show.plain(manifest.data["registered_by"].partition(" <")[0]),

@@ -1,6 +1,8 @@
-"""init."""
+"""init, check-push."""
 
 from __future__ import annotations
+
+import sys
 
 import click
 
@@ -9,10 +11,15 @@ from mlv.cli.options import Session, command
 from mlv.registry import ModelRegistry
 
 
-@command(click.argument("directory", required=False), model=False)
-def init_command(session: Session, directory: str | None) -> None:
+@command(
+    click.argument("directory", required=False),
+    click.option("--hooks", "with_hooks", is_flag=True, help="Install the pre-push hook too."),
+    model=False,
+)
+def init_command(session: Session, directory: str | None, *, with_hooks: bool) -> None:
     """Make a repository a registry: Git, DVC, mlv.yaml, one commit."""
-    result = ModelRegistry.initialise(session.path(directory) if directory else session.folder)
+    folder = session.path(directory) if directory else session.folder
+    result = ModelRegistry.initialise(folder, with_hooks=with_hooks)
     if session.as_json:
         show.as_json(
             {
@@ -39,3 +46,16 @@ def init_command(session: Session, directory: str | None) -> None:
             "  dvc remote add -d storage URL      where the bytes go; then commit .dvc/config"
         )
         show.line("  mlv register model.pkl --preprocessor scaler.pkl --metric roc_auc=0.99")
+
+
+@command(model=False)
+def check_push_command(session: Session) -> None:
+    """Refuse a push that would rewrite what was live; a pre-push hook.
+
+    Reads the lines that git writes to the hook; typed at a terminal it holds the registry branch
+    against the remote's as it was last fetched.
+    """
+    lines = sys.stdin
+    session.open().check_push(None if lines.isatty() else lines)
+    if session.as_json:
+        show.as_json({"refused": False})

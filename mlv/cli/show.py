@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,8 +23,11 @@ STATUS_COLOURS = {
 
 def printable(text: object) -> str:
     """Make text from a repository harmless to a terminal; line breaks stay."""
+    text = str(text)
+    if text.isprintable():
+        return text
     return "".join(
-        char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in str(text)
+        char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text
     )
 
 
@@ -37,6 +41,12 @@ def line(text: str = "") -> None:
     click.echo(text)
 
 
+def lines(texts: Sequence[str]) -> None:
+    """Print lines of the answer, at once."""
+    if texts:
+        click.echo("\n".join(texts))
+
+
 def note(text: str) -> None:
     """Tell something besides the answer, on standard error."""
     click.echo(f"{click.style('note:', fg='cyan')} {printable(text)}", err=True)
@@ -47,6 +57,19 @@ def as_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+def as_json_lines(documents: Sequence[object]) -> None:
+    """Print a JSON array of many documents, one a line, in ASCII."""
+    rows = ",\n".join(f"  {json.dumps(document)}" for document in documents)
+    click.echo(f"[\n{rows}\n]" if rows else "[]")
+
+
+def cell(value: object) -> str:
+    """Write a value into CSV: harmless to a terminal, and no formula to a spreadsheet."""
+    text = "" if value is None else plain(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
+@cache
 def status(name: str, width: int = 0) -> str:
     """Colour a status."""
     return click.style(name.ljust(width), fg=STATUS_COLOURS.get(name))
@@ -88,28 +111,36 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
     Cells may be coloured, and what is not ours in them was made `plain`. Columns after the first
     ``keep`` hold numbers and are set right.
     """
-    widths = [
-        max(len(click.unstyle(row[at])) for row in [headings, *rows]) for at in range(len(headings))
-    ]
+    columns = [list(column) for column in zip(headings, *rows, strict=True)]
+    widths = [max(_widths(column)) for column in columns]
     import shutil  # for tables alone: it is slow to import
 
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
     while count > keep and sum(widths[:count]) + 2 * count > room:
         count -= 1
-    lines = [_row([heading(h) for h in headings[:count]], widths, keep)]
-    lines += [_row(row[:count], widths, keep) for row in rows]
+    for column in columns:
+        column[0] = heading(column[0])
+    padded = [
+        _pad(column, width, right=at >= keep)
+        for at, (column, width) in enumerate(zip(columns[:count], widths, strict=False))
+    ]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
     if count < len(headings):
         hidden = ", ".join(headings[count:])
         lines.append(click.style(f"(no room for {hidden}: --json has all)", fg="bright_black"))
     return lines
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], keep: int) -> str:
-    padded = []
-    for at, (cell, width) in enumerate(zip(cells, widths, strict=False)):
-        blank = " " * (width - len(click.unstyle(cell)))
-        padded.append(blank + cell if at >= keep else cell + blank)
-    return "  ".join(padded).rstrip()
+def _widths(cells: Sequence[str]) -> list[int]:
+    """Say how much room each cell takes; colours take none."""
+    return [len(click.unstyle(cell) if "\x1b" in cell else cell) for cell in cells]
+
+
+def _pad(cells: Sequence[str], width: int, *, right: bool) -> list[str]:
+    blanks = [" " * (width - taken) for taken in _widths(cells)]
+    if right:
+        return [blank + cell for cell, blank in zip(cells, blanks, strict=True)]
+    return [cell + blank for cell, blank in zip(cells, blanks, strict=True)]
 
 
 def facts(pairs: dict[str, Any]) -> list[str]:

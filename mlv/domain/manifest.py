@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.document import is_finite, read
-from mlv.domain.names import Version, artifact_path, check_role, parse_number
+from mlv.domain.names import Version, artifact_path, check_role
 from mlv.errors import IntegrityError, InvalidInput
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _KEYS = {
     "schema", "model", "version", "registered_at", "registered_by",
     "artifacts", "metrics", "metadata", "lineage",
 }  # fmt: skip
+_FACTS = {"path", "size", "md5", "sha256"}
+_ALL_FACTS = _FACTS | {"nfiles"}
 _TIME = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII
 )
@@ -140,7 +143,7 @@ def parse(data: bytes, version: Version) -> Manifest:
             f"its schema is {document.get('schema')!r}; this mlv reads schema {SCHEMA}",
             hint="a newer mlv may have written it: pip install --upgrade mlv",
         )
-    if set(document) != _KEYS:
+    if document.keys() != _KEYS:
         odd = sorted(set(document) ^ _KEYS)
         raise _wrong(version, f"it lacks or has too many keys: {', '.join(map(repr, odd[:5]))}")
     _check_document(document, version)
@@ -153,7 +156,7 @@ def parse(data: bytes, version: Version) -> Manifest:
 
 
 def _check_document(document: dict[str, Any], version: Version) -> None:
-    if document["model"] != version.model or parse_number(document["version"]) != version.number:
+    if (document["model"], document["version"]) != (version.model, version.name):
         raise _wrong(version, f"it is that of {document['model']}-{document['version']}")
     time = document["registered_at"]
     if not isinstance(time, str) or not _TIME.fullmatch(time):
@@ -181,27 +184,38 @@ def _check_lineage(version: Version, lineage: dict[str, Any]) -> None:
 
 
 def _artifact(version: Version, role: str, facts: object) -> Artifact:
+    if not isinstance(facts, dict) or not _FACTS <= facts.keys() <= _ALL_FACTS:
+        raise _wrong(version, f"the artifact {role!r} is not complete")
+    path, md5, sha256 = facts["path"], facts["md5"], facts["sha256"]
+    wrong = _wrong_path(role, path) if isinstance(path, str) else f"the path {path!r} is not one"
+    if wrong:
+        raise _wrong(version, wrong)
+    if not isinstance(md5, str) or not _MD5.fullmatch(md5):
+        raise _wrong(version, f"the md5 of {role!r} is not one")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise _wrong(version, f"the sha256 of {role!r} is not one")
+    size, files = facts["size"], facts.get("nfiles")
+    is_directory = md5.endswith(".dir")
+    if not _is_count(size) or (is_directory and not _is_count(files)):
+        raise _wrong(version, f"the size of {role!r} is not one")
+    if files is not None and not is_directory:
+        raise _wrong(version, f"{role!r} is a file, yet counts files")
+    return Artifact(role, path, size, md5, sha256, files)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+@lru_cache(maxsize=256)
+def _wrong_path(role: str, path: str) -> str:
+    """Say what is wrong with an artifact's role or path; most versions have the same ones."""
     try:
         check_role(role)
     except InvalidInput as error:
-        raise _wrong(version, error.message) from None
-    if not isinstance(facts, dict) or not {"path", "size", "md5", "sha256"} <= set(facts) <= {
-        "path", "size", "md5", "sha256", "nfiles",
-    }:  # fmt: skip
-        raise _wrong(version, f"the artifact {role!r} is not complete")
-    artifact = Artifact(role, **facts)
-    if not isinstance(artifact.path, str) or artifact_path(role, artifact.path) != artifact.path:
-        raise _wrong(version, f"the path {artifact.path!r} is not one of a {role!r} artifact")
-    if not isinstance(artifact.md5, str) or not _MD5.fullmatch(artifact.md5):
-        raise _wrong(version, f"the md5 of {role!r} is not one")
-    if not isinstance(artifact.sha256, str) or not _SHA256.fullmatch(artifact.sha256):
-        raise _wrong(version, f"the sha256 of {role!r} is not one")
-    counts = [artifact.size, *([artifact.nfiles] if artifact.is_directory else [])]
-    if any(type(count) is not int or count < 0 for count in counts):
-        raise _wrong(version, f"the size of {role!r} is not one")
-    if artifact.nfiles is not None and not artifact.is_directory:
-        raise _wrong(version, f"{role!r} is a file, yet counts files")
-    return artifact
+        return error.message
+    is_own = artifact_path(role, path) == path
+    return "" if is_own else f"the path {path!r} is not one of a {role!r} artifact"
 
 
 def _wrong(version: Version, what: str, *, hint: str = "") -> IntegrityError:

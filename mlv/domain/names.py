@@ -57,6 +57,11 @@ def check_model(name: str) -> str:
     return name
 
 
+def is_model(name: str) -> bool:
+    """Whether a model may bear this name."""
+    return _is_name(name) and name not in _DEVICES and not _ends_like_a_version(name)
+
+
 def check_role(role: str) -> str:
     """Give ``role`` back if an artifact may have it, else raise `InvalidInput`."""
     if not _is_name(role):

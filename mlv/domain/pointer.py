@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.document import read
 from mlv.domain.names import Version, parse_number
-from mlv.errors import IntegrityError, NoPreviousVersion, StatusError
+from mlv.errors import IntegrityError, InvalidInput, NoPreviousVersion, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 REGISTERED, STAGING, PRODUCTION = "registered", "staging", "production"
 ARCHIVED, YANKED, PURGED = "archived", "yanked", "purged"
 STAGE, PROMOTE, ROLLBACK = "stage", "promote", "rollback"
+YANK, UNYANK, PURGE = "yank", "unyank", "purge"
+MOVING = (STAGE, PROMOTE, ROLLBACK)  # what is live, or about to be
 STATUSES = (REGISTERED, STAGING, PRODUCTION, ARCHIVED, YANKED, PURGED)
 
 
@@ -111,6 +113,74 @@ def rollback(pointer: Pointer, to: int | None = None) -> Pointer:
     return _live(pointer, target, previous=None)
 
 
+def yank(pointer: Pointer, number: int) -> Pointer:
+    """Withdraw a version that is not live: it is never promoted or loaded again.
+
+    Yanking what is yanked gives the pointer back as it is. A yanked previous version stays the
+    previous one: rolling back then stops and asks for another.
+    """
+    now = pointer.status_of(number)
+    if now == PRODUCTION:
+        raise StatusError(
+            f"{_tag(pointer, number)} is live: it cannot be yanked",
+            hint="put another version live first: mlv rollback, or mlv promote REF",
+        )
+    if now == PURGED:
+        raise StatusError(
+            f"{_tag(pointer, number)} is purged: it cannot be yanked",
+            hint="its bytes are gone, so nothing can load it any more",
+        )
+    return pointer._replace(status={**pointer.status, number: YANKED})
+
+
+def unyank(pointer: Pointer, number: int) -> Pointer:
+    """Take a yank back: the version is archived. An archived one gives the pointer back."""
+    now = pointer.status_of(number)
+    if now not in (YANKED, ARCHIVED):
+        raise StatusError(
+            f"{_tag(pointer, number)} is not yanked: it is {now}", hint="mlv list shows the yanked"
+        )
+    return pointer._replace(status={**pointer.status, number: ARCHIVED})
+
+
+def purge(pointer: Pointer, number: int) -> Pointer:
+    """Note that the bytes of an archived version are given up; its record stays.
+
+    Purging what is purged gives the pointer back as it is.
+    """
+    now = pointer.status_of(number)
+    if now == PURGED:
+        return pointer
+    if now != ARCHIVED:
+        raise StatusError(
+            f"{_tag(pointer, number)} is {now}: only archived versions are purged",
+            hint="mlv list shows which these are",
+        )
+    if number == pointer.previous:
+        raise StatusError(
+            f"{_tag(pointer, number)} is what a rollback goes back to: it is not purged",
+            hint="it can be once another version was promoted",
+        )
+    return pointer._replace(status={**pointer.status, number: PURGED})
+
+
+def purgeable(pointer: Pointer, keep_last_n: int) -> list[int]:
+    """Name the archived versions but the newest ``keep_last_n``, oldest first, by number.
+
+    The previous version is never among them.
+    """
+    if isinstance(keep_last_n, bool) or not isinstance(keep_last_n, int) or keep_last_n < 0:
+        raise InvalidInput(
+            f"{keep_last_n!r} archived versions cannot be kept", hint="give 0 or more"
+        )
+    archived = sorted(n for n, status in pointer.status.items() if status == ARCHIVED)
+    older = archived[: max(len(archived) - keep_last_n, 0)]
+    return [number for number in older if number != pointer.previous]
+
+
+_STEPS = {STAGE: stage, PROMOTE: promote, YANK: yank, UNYANK: unyank, PURGE: purge}
+
+
 def decide(pointer: Pointer, action: str, number: int | None) -> tuple[Pointer, int]:
     """Take a step by its name; give the next pointer and the version that it is about."""
     if action == ROLLBACK:
@@ -118,7 +188,7 @@ def decide(pointer: Pointer, action: str, number: int | None) -> tuple[Pointer, 
         return after, after.current or 0
     if number is None:
         raise StatusError(f"{action} needs a version", hint="name one: v3")
-    return (stage if action == STAGE else promote)(pointer, number), number
+    return _STEPS[action](pointer, number), number
 
 
 def _live(pointer: Pointer, number: int, *, previous: int | None) -> Pointer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
 from mlv.drafting import draft
-from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, RegistryError
+from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, RegistryError, StatusError
 from mlv.promotion import Change, changes, check_reason, decide, ready_trees, reflog
 from mlv.sharing.objects import deliver, deliver_own
 from mlv.sharing.pushing import announce, moved, protected, settle, tag_update
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 50
 _LONGEST_PAUSE = 0.5  # seconds
-# After these, somebody may want the bytes of the version.
-_MAKES_USE = (pointers.STAGE, pointers.PROMOTE, pointers.ROLLBACK)
 
 
 def carry_out(share: Share, plan: Plan, fetched: Fetched) -> Change:
@@ -62,7 +60,9 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched, seen_there: set[Version
         return Change(plan.action, decided, None)
     made = draft(versions, tip, plan.action, changed, plan.reason)
     fresh = []
-    if plan.action in _MAKES_USE:
+    if plan.action == pointers.YANK:
+        _refuse_unpublished(fetched, changed)
+    if plan.action in pointers.MOVING:  # somebody may want the bytes afterwards
         fresh = _bring_bytes(share, plan.action, fetched, changed, seen_there)
     branch = RefUpdate(share.branch_ref, made.commit, fetched.tip or NO_OBJECT)
     try:
@@ -76,6 +76,16 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched, seen_there: set[Version
             settle(share, dvc, fresh)
     notes = _follow(share, tip, made, reflog(plan.action, changed))
     return Change(plan.action, decided, made.commit, tuple(notes))
+
+
+def _refuse_unpublished(fetched: Fetched, changed: tuple[Moved, ...]) -> None:
+    """Refuse to withdraw what nobody else has: its number may become another version's."""
+    for each in changed:
+        if each.version not in fetched.tags:
+            raise StatusError(
+                f"{each.version.tag} is not published",
+                hint=f"mlv push {each.version.tag} first, or yank it here alone: --no-push",
+            )
 
 
 def _bring_bytes(

@@ -14,6 +14,7 @@ from mlv.errors import (
     RefusedByRemote,
     StatusError,
 )
+from mlv.pushcheck import check_successor
 from mlv.registration import renumber
 from mlv.sharing.objects import (
     Delivered,
@@ -194,7 +195,7 @@ def _branch_to_push(share: Share, here: Versions, fetched: Fetched) -> Tip | Non
             f"(git log --oneline --left-right {branch}...{remote}/{branch})"
         )
     if tip.relation == AHEAD or (tip.relation == LOCAL_ONLY and fetched.tip is None):
-        here.check_not_merged(tip)
+        check_successor(here, fetched.tip, tip.local)
         return tip
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,9 +13,10 @@ from mlv.store import process
 from mlv.store.objects import ObjectReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 NO_OBJECT = "0" * 40
+_CHUNK = 1 << 16
 # In the common directory: what an mlv that is publishing has begun (`store.publishing`).
 JOURNAL = "mlv/.journal.json"
 # There too: what is half made.
@@ -110,6 +112,42 @@ class Git:
         if result.code:
             raise failed(("git", *args), result)
         return result.stdout
+
+    def begin(self, *args: str) -> Callable[[], bytes]:
+        """Start git, and give what waits for its end and then gives what it printed."""
+        ended: list[process.Result | ProgramError] = []
+
+        def work() -> None:
+            try:
+                ended.append(self.ask(*args))
+            except ProgramError as error:
+                ended.append(error)
+
+        def wait() -> bytes:
+            thread.join()
+            if isinstance(ended[0], ProgramError):
+                raise ended[0]
+            if ended[0].code:
+                raise failed(("git", *args), ended[0])
+            return ended[0].stdout
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return wait
+
+    def fields(self, *args: str) -> Iterator[str]:
+        """Run git and give what it prints up to each NUL, while it is still printing."""
+        running = process.start(["git", *args], cwd=self.layout.folder)
+        assert running.stdout
+        rest = b""
+        try:
+            while chunk := os.read(running.stdout.fileno(), _CHUNK):
+                *whole, rest = (rest + chunk).split(b"\0")
+                yield from [field.decode(errors="replace") for field in whole]
+        finally:
+            process.stop(running)
+        if running.returncode:
+            self.run(*args)  # it says why
 
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         """Run git and give the one line it prints."""

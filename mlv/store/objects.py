@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from mlv.errors import ProgramError
 from mlv.store import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 BLOB, TREE, COMMIT, TAG = "blob", "tree", "commit", "tag"
 FILE_MODE, FOLDER_MODE = "100644", "40000"
+_AT_ONCE = 64  # the questions fit into a pipe, so that asking never waits for answering
 
 
 class Object(NamedTuple):
@@ -60,42 +61,40 @@ class ObjectReader:
 
     def read(self, name: str) -> Object | None:
         """Read what ``name`` means (``refs/heads/main:registry``); None if there is no such."""
-        with self._lock:
-            try:
-                return self._ask(name)
-            except (OSError, ValueError):
-                _end(self._held)  # it died: one more try, with a new one
-            except BaseException:
-                _end(self._held)  # an answer nobody read would be taken for the next one's
-                raise
-            try:
-                return self._ask(name)
-            except (OSError, ValueError) as error:
-                raise self._why(name) from error
+        return self._ask([name])[0]
+
+    def read_many(self, names: Sequence[str]) -> Iterator[Object | None]:
+        """Read objects in turn, without waiting for one before asking for the next."""
+        for at in range(0, len(names), _AT_ONCE):
+            yield from self._ask(names[at : at + _AT_ONCE])
 
     def read_tree(self, name: str) -> list[Entry] | None:
         """Read a tree's entries; None if there is no such, or it is not a tree."""
         found = self.read(name)
         return parse_tree(found.data) if found and found.kind == TREE else None
 
-    def _ask(self, name: str) -> Object | None:
+    def _ask(self, names: Sequence[str]) -> list[Object | None]:
+        with self._lock:
+            try:
+                return self._ask_once(names)
+            except (OSError, ValueError):
+                _end(self._held)  # it died: one more try, with a new one
+            except BaseException:
+                _end(self._held)  # an answer nobody read would be taken for the next one's
+                raise
+            try:
+                return self._ask_once(names)
+            except (OSError, ValueError) as error:
+                raise self._why(names[0]) from error
+
+    def _ask_once(self, names: Sequence[str]) -> list[Object | None]:
         running = self._running()
         stdin, stdout = running.stdin, running.stdout
         assert stdin
         assert stdout
-        stdin.write(name.encode() + b"\n")
+        stdin.write("".join(f"{name}\n" for name in names).encode())
         stdin.flush()
-        header = stdout.readline()
-        if not header:
-            raise BrokenPipeError
-        words = header.split()
-        if header.endswith((b" missing\n", b" ambiguous\n")) or len(words) != len(Object._fields):
-            return None
-        size = int(words[2])
-        data = stdout.read(size + 1)
-        if len(data) != size + 1:
-            raise BrokenPipeError
-        return Object(words[0].decode(), words[1].decode(), data[:-1])
+        return [_answer(stdout) for _ in names]
 
     def _running(self) -> process.Running:
         if not self._held:
@@ -110,6 +109,20 @@ class ObjectReader:
             code=result.code,
             stderr=result.stderr,
         )
+
+
+def _answer(stdout: IO[bytes]) -> Object | None:
+    header = stdout.readline()
+    if not header:
+        raise BrokenPipeError
+    words = header.split()
+    if header.endswith((b" missing\n", b" ambiguous\n")) or len(words) != len(Object._fields):
+        return None
+    size = int(words[2])
+    data = stdout.read(size + 1)
+    if len(data) != size + 1:
+        raise BrokenPipeError
+    return Object(words[0].decode(), words[1].decode(), data[:-1])
 
 
 def _end(held: list[process.Running]) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
-from mlv.domain.names import Version, check_model
+from mlv.domain.names import Version, is_model
 from mlv.errors import (
     ConfigError,
     IntegrityError,
-    InvalidInput,
     NotFound,
     RegistryError,
     WorkspaceError,
@@ -17,7 +16,7 @@ from mlv.errors import (
 from mlv.store.objects import BLOB, COMMIT, FOLDER_MODE, TAG, parse_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.pointer import Pointer
@@ -184,7 +183,7 @@ class Versions:
     def models_on(self, tip: Tip) -> list[str]:
         """Name the models that have a folder on the branch."""
         entries = self.entries(tip.commit, FOLDER) or []
-        return [e.name for e in entries if e.mode == FOLDER_MODE and _is_model(e.name)]
+        return [e.name for e in entries if e.mode == FOLDER_MODE and is_model(e.name)]
 
     def pointer(self, tip: Tip, model: str) -> Pointer:
         """Read a model's pointer; that of a model never staged or promoted is empty."""
@@ -245,23 +244,22 @@ class Versions:
 
         Contents are read in the same run of git; a tag seen only under ``refs/mlv`` counts.
         """
+        return sorted(self._tags(model), key=lambda tag: tag.version)
+
+    def _tags(self, model: str | None) -> Iterator[Tag]:
+        """Read these refs while git is still writing of them, so that both work at once."""
         name = model or "*"
         form = "".join(f"%({field})%00" for field in _FIELDS)
-        data = self.git.run(
-            "for-each-ref", f"--format={form}", f"refs/tags/{name}-v*", f"refs/mlv/{name}/v*"
-        )
-        fields = data.decode(errors="replace").split("\0")[:-1]
-        found: dict[Version, Tag] = {}
-        for at in range(0, len(fields), len(_FIELDS)):
-            ref, oid, kind, peeled, message = fields[at : at + len(_FIELDS)]
-            ref = ref.strip()
-            version = Version.from_tag(_tag_name(ref))
-            if version is None or (model and version.model != model):
+        # By this order a tag comes before the second ref of its version.
+        patterns = (f"refs/tags/{name}-v*", f"refs/mlv/{name}/v*")
+        fields = self.git.fields("for-each-ref", "--sort=-refname", f"--format={form}", *patterns)
+        seen: set[Version] = set()
+        for ref, oid, kind, peeled, message in zip(*[iter(fields)] * len(_FIELDS), strict=False):
+            version = Version.from_tag(_tag_name(ref.lstrip("\n")))
+            if version is None or version in seen or (model and version.model != model):
                 continue
-            if version in found and not ref.startswith(_TAGS):
-                continue  # the tag itself is what counts
-            found[version] = Tag(version, oid, peeled or oid, message if kind == TAG else None)
-        return sorted(found.values(), key=lambda tag: tag.version)
+            seen.add(version)
+            yield Tag(version, oid, peeled or oid, message if kind == TAG else None)
 
     def names(self, model: str | None = None) -> list[Version]:
         """Name every version whose tag or kept ref is here, without reading what it holds."""
@@ -295,14 +293,24 @@ class Versions:
 
     def manifests(self, model: str | None = None) -> Iterator[tuple[Tag, Manifest | RegistryError]]:
         """Read every version, in numeric order; one that cannot be read comes as its error."""
-        for tag in self.tags(model):
-            try:
-                manifest = self.manifest_of(tag)
-            except RegistryError as error:
-                yield tag, error
-            else:
-                if manifest:
-                    yield tag, manifest
+        found = [(tag, read) for tag in self._tags(model) if (read := self._try(tag))]
+        return iter(sorted(found, key=lambda each: each[0].version))
+
+    def _try(self, tag: Tag) -> Manifest | RegistryError | None:
+        try:
+            return self.manifest_of(tag)
+        except RegistryError as error:
+            return error
+
+    def ours(self, refs: Iterable[str]) -> Iterator[Version]:
+        """Give the versions among these refs, past foreign tags that are only called like one."""
+        for ref in refs:
+            version = Version.from_tag(_tag_name(ref))
+            commit = self.git.objects.read(f"{ref}^{{commit}}") if version else None
+            if version and commit:
+                tag = Tag(version, commit.oid, commit.oid, None)
+                if self._manifest_below(tag) is not None:
+                    yield version
 
     def record(self, version: Version) -> Record:
         """Read one version whole; its tag, name and manifest must agree."""
@@ -401,11 +409,3 @@ def _manifest_in(message: str | None) -> bytes | None:
     body = body.partition("\n-----BEGIN ")[0]
     body = body.rstrip("\n")
     return (body + "\n").encode() if body.startswith("{") else None
-
-
-def _is_model(name: str) -> bool:
-    try:
-        check_model(name)
-    except InvalidInput:
-        return False
-    return True

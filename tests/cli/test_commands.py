@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = [
-    "init", "register", "list", "show", "compare", "status", "current", "stage", "promote",
-    "rollback", "push", "fetch", "pull", "verify", "trust", "doctor", "demo",
+    "init", "register", "list", "show", "compare", "status", "current", "history", "at",
+    "stage", "promote", "rollback", "push", "fetch", "pull", "verify", "yank", "purge", "trust",
+    "doctor", "check-push", "demo",
 ]  # fmt: skip
 
 

@@ -10,8 +10,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlv.domain import pointer as pointers
-from mlv.domain.pointer import STATUSES, Pointer, empty, parse, promote, rollback, stage
-from mlv.errors import IntegrityError, NoPreviousVersion, StatusError
+from mlv.domain.pointer import (
+    STATUSES,
+    Pointer,
+    decide,
+    empty,
+    parse,
+    promote,
+    purge,
+    purgeable,
+    rollback,
+    stage,
+    unyank,
+    yank,
+)
+from mlv.errors import IntegrityError, InvalidInput, NoPreviousVersion, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +159,132 @@ def test_a_previous_that_was_withdrawn_stops_the_rollback_which_names_others(sta
     assert rollback(pointer, 6).current == 6
 
 
+# Yank ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [NEVER_STAGED, 2, 5, 6])
+def test_whatever_is_not_live_can_be_yanked_and_nothing_else_changes(number: int) -> None:
+    after = yank(EVERY, number)
+    assert changes(EVERY, after) == {f"v{number}": YANKED}
+    assert (after.current, after.previous) == (9, 5)
+
+
+def test_a_yanked_version_leaves_staging() -> None:
+    assert yank(EVERY, 2).staging is None
+
+
+def test_yanking_twice_changes_nothing() -> None:
+    assert yank(EVERY, 3) == EVERY
+
+
+def test_what_is_live_is_not_yanked_and_the_hint_says_what_comes_first() -> None:
+    with pytest.raises(StatusError, match="fraud-v9 is live") as refused:
+        yank(EVERY, 9)
+    assert "mlv rollback" in refused.value.hint
+
+
+def test_what_is_purged_is_not_yanked_for_its_bytes_are_gone() -> None:
+    with pytest.raises(StatusError, match="fraud-v4 is purged"):
+        yank(EVERY, 4)
+
+
+def test_a_yanked_previous_stays_the_previous_and_stops_the_rollback() -> None:
+    after = yank(EVERY, 5)
+    with pytest.raises(StatusError, match="cannot roll back to fraud-v5: it is yanked") as refused:
+        rollback(after)
+    assert "mlv rollback --to v6" in refused.value.hint
+    assert "v5" not in refused.value.hint
+
+
+@pytest.mark.parametrize("number", [NEVER_STAGED, 2, 5, 6])
+def test_a_yank_taken_back_leaves_the_version_archived(number: int) -> None:
+    after = unyank(yank(EVERY, number), number)
+    assert after.status_of(number) == ARCHIVED
+    assert promote(after, number).current == number
+
+
+def test_taking_a_yank_back_twice_changes_nothing() -> None:
+    once = unyank(EVERY, 3)
+    assert unyank(once, 3) == once
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(9, PRODUCTION), (2, STAGING), (NEVER_STAGED, REGISTERED), (4, PURGED)],
+)
+def test_only_a_yank_can_be_taken_back(number: int, status: str) -> None:
+    with pytest.raises(StatusError, match=f"fraud-v{number} is not yanked: it is {status}"):
+        unyank(EVERY, number)
+
+
+# Purge --------------------------------------------------------------------------------------
+
+
+def test_purging_an_archived_version_changes_its_status_alone() -> None:
+    after = purge(EVERY, 6)
+    assert changes(EVERY, after) == {"v6": PURGED}
+    assert (after.current, after.previous) == (9, 5)
+
+
+def test_purging_twice_changes_nothing() -> None:
+    assert purge(EVERY, 4) == EVERY
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(9, PRODUCTION), (2, STAGING), (NEVER_STAGED, REGISTERED), (3, YANKED)],
+)
+def test_only_archived_versions_are_purged(number: int, status: str) -> None:
+    with pytest.raises(StatusError, match=f"fraud-v{number} is {status}: only archived"):
+        purge(EVERY, number)
+
+
+def test_the_previous_version_is_not_purged_for_a_rollback_goes_there() -> None:
+    with pytest.raises(StatusError, match="fraud-v5 is what a rollback goes back to"):
+        purge(EVERY, 5)
+
+
+TWELVE = Pointer("fraud", 13, 12, {13: PRODUCTION, **dict.fromkeys(range(1, 13), ARCHIVED)})
+
+
+def test_the_newest_by_number_are_kept_and_not_the_last_in_the_alphabet() -> None:
+    assert purgeable(TWELVE, 2) == list(range(1, 11))
+    assert purgeable(TWELVE, 3) == list(range(1, 10))
+    assert purgeable(TWELVE, 12) == []
+    assert purgeable(TWELVE, 100) == []
+
+
+def test_the_previous_version_is_kept_however_old_it_is() -> None:
+    assert purgeable(TWELVE._replace(previous=1), 2) == list(range(2, 11))
+    assert purgeable(TWELVE, 0) == list(range(1, 12))
+
+
+@pytest.mark.parametrize("keep", [-1, True, 1.5, "2", None])
+def test_how_many_to_keep_is_a_number_from_nought(keep: Any) -> None:
+    with pytest.raises(InvalidInput, match="archived versions cannot be kept"):
+        purgeable(TWELVE, keep)
+
+
+# Steps by their names -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "verb", "number"),
+    [
+        ("stage", stage, 6),
+        ("promote", promote, 6),
+        ("rollback", rollback, 6),
+        ("yank", yank, 6),
+        ("unyank", unyank, 3),
+        ("purge", purge, 6),
+    ],
+)
+def test_a_step_is_taken_by_its_name(
+    action: str, verb: Callable[[Pointer, int], Pointer], number: int
+) -> None:
+    assert decide(EVERY, action, number) == (verb(EVERY, number), number)
+
+
 # Whatever is done in whatever order ---------------------------------------------------------
 
 STEPS: dict[str, Callable[[Pointer, int], Pointer]] = {
@@ -153,13 +292,16 @@ STEPS: dict[str, Callable[[Pointer, int], Pointer]] = {
     "promote": promote,
     "back to": rollback,
     "back": lambda pointer, _: rollback(pointer),
+    "yank": yank,
+    "unyank": unyank,
+    "purge": purge,
 }
 steps = st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(1, 12)), max_size=20)
 
 
-def walk(taken: list[tuple[str, int]]) -> Pointer:
-    """Take steps from the empty pointer; those that are refused are left out."""
-    pointer = empty("fraud")
+def walk(taken: list[tuple[str, int]], pointer: Pointer | None = None) -> Pointer:
+    """Take steps from the empty pointer, or another; those that are refused are left out."""
+    pointer = pointer or empty("fraud")
     for verb, number in taken:
         try:
             pointer = STEPS[verb](pointer, number)
@@ -177,6 +319,8 @@ def test_every_pointer_that_can_come_about_reads_back(taken: list[tuple[str, int
 @given(steps, st.integers(1, 12))
 def test_rolling_back_undoes_a_promotion(taken: list[tuple[str, int]], number: int) -> None:
     before = walk(taken)
+    if before.status_of(number) in (YANKED, PURGED):
+        return
     after = promote(before, number)
     if before.current is not None and after != before:
         back = rollback(after)
@@ -192,6 +336,53 @@ def test_one_version_is_live_and_at_most_one_is_staged(taken: list[tuple[str, in
     assert listed.count(STAGING) <= 1
     assert pointer.previous is None or pointer.previous != pointer.current
     assert REGISTERED not in listed
+
+
+@given(steps)
+def test_what_a_rollback_goes_to_is_never_purged(taken: list[tuple[str, int]]) -> None:
+    pointer = walk(taken)
+    assert pointer.previous is None or pointer.status_of(pointer.previous) != PURGED
+
+
+@given(steps, st.integers(1, 12), steps)
+def test_what_is_purged_stays_purged(
+    before: list[tuple[str, int]], number: int, later: list[tuple[str, int]]
+) -> None:
+    pointer = walk(before)
+    if pointer.status_of(number) != ARCHIVED or number == pointer.previous:
+        return
+    assert walk(later, purge(pointer, number)).status_of(number) == PURGED
+
+
+@given(steps, st.integers(1, 12))
+def test_what_is_yanked_goes_live_only_after_the_yank_was_taken_back(
+    taken: list[tuple[str, int]], number: int
+) -> None:
+    pointer = walk(taken)
+    if pointer.status_of(number) in (PRODUCTION, PURGED):
+        return
+    yanked = yank(pointer, number)
+    for verb in (stage, promote, rollback, purge):
+        with pytest.raises(StatusError):
+            verb(yanked, number)
+
+
+@given(steps, st.integers(0, 12))
+def test_every_version_that_may_be_purged_can_be_and_the_newest_archived_are_kept(
+    taken: list[tuple[str, int]], keep: int
+) -> None:
+    before = walk(taken)
+    chosen = purgeable(before, keep)
+    after = before
+    for number in chosen:
+        after = purge(after, number)
+    archived = sorted(n for n, status in before.status.items() if status == ARCHIVED)
+    kept = [n for n in archived if n not in chosen]
+    assert chosen == sorted(chosen)
+    assert set(archived[len(archived) - keep :] if keep < len(archived) else archived) <= set(kept)
+    assert changes(before, after) == {f"v{n}": PURGED for n in chosen if n in range(1, 10)}
+    assert (after.current, after.previous) == (before.current, before.previous)
+    assert purgeable(after, keep) == []
 
 
 # The file -----------------------------------------------------------------------------------

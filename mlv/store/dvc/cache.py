@@ -217,6 +217,28 @@ class Cache:
                 absent += [m.md5 for m in self.members(md5, name) if not self.object_path(m.md5)]
         return absent
 
+    # Deleting -----------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._cache
+
+    def sizes(self, md5s: Iterable[str]) -> dict[str, int]:
+        """Give the size in bytes of each of these objects that is here."""
+        found = ((md5, self.object_path(md5)) for md5 in sorted(set(md5s)))
+        return {md5: path.stat().st_size for md5, path in found if path}
+
+    def delete(self, md5s: Iterable[str]) -> None:
+        """Delete objects, listings last: they tell what else there was."""
+        for md5 in sorted(md5s, key=lambda md5: (md5.endswith(".dir"), md5)):
+            for cache in filter(None, (self._cache, self._sibling)):
+                path = self._path(cache, md5)
+                with on_disk(path):
+                    if os.name == "nt" and path.exists():
+                        path.chmod(0o666)  # what is read-only cannot be deleted there
+                    path.unlink(missing_ok=True)
+
     @staticmethod
     def _path(cache: Path, md5: str) -> Path:
         return cache / md5[:2] / md5[2:]

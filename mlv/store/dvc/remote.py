@@ -100,6 +100,15 @@ class Remote:
             cache = self._repo.cache.legacy if is_legacy else self._repo.cache.local
             transfer(self._odb, cache, wanted, callback=callback(progress))
 
+    def read(self, md5: str) -> bytes | None:
+        """Read an object; None if it is not there."""
+        with asking(f"read {md5} on the remote {self.name!r} ({self.url})"):
+            try:
+                with self._odb.fs.open(self._odb.oid_to_path(md5), mode="rb") as file:
+                    return bytes(file.read())
+            except FileNotFoundError:
+                return None
+
     def download(self, md5: str, target: Path, progress: Progress) -> None:
         """Bring one object, which is there, to a path outside the cache."""
         with asking(f"fetch from the remote {self.name!r} ({self.url})"):
@@ -108,8 +117,8 @@ class Remote:
             )
 
     def delete(self, md5s: Iterable[str]) -> None:
-        """Delete objects; one that is gone already is no error."""
-        for md5 in md5s:
+        """Delete objects, listings last; one that is gone already is no error."""
+        for md5 in sorted(md5s, key=lambda md5: (md5.endswith(_LISTING), md5)):
             with asking(f"take {md5} off the remote {self.name!r} ({self.url})"):
                 try:
                     self._odb.delete(md5)

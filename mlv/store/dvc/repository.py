@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from mlv.errors import ConfigError, NotFound
+from mlv.errors import ConfigError, IntegrityError, NotFound
 from mlv.store.dvc.asking import asking
 from mlv.store.dvc.cache import Cache
 from mlv.store.dvc.outputs import Output, outputs_of
 from mlv.store.dvc.remote import Place, Remote
-from mlv.store.dvcfiles import named_md5
+from mlv.store.dvcfiles import named_md5, read_listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +42,13 @@ def open_dvc(layout: Layout) -> Dvc:
             "if a sparse checkout leaves it out: git sparse-checkout add .dvc",
         )
     return Dvc(layout)
+
+
+def _is_intact(data: bytes | None, md5: str) -> bool:
+    if data is None:
+        return False
+    found = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return md5 == f"{found}.dir"
 
 
 def initialise(top: Path) -> None:
@@ -121,6 +129,24 @@ class Dvc:
                 hint="it cannot be reached (dvc status --cloud tells), or they were never pushed: "
                 "mlv push where the version was registered",
             )
+
+    def listed(self, md5: str) -> list[str] | None:
+        """Name the objects of a directory by its listing, in the cache or on the default remote.
+
+        None if the listing is in neither. `IntegrityError` if it is damaged wherever it is.
+        """
+        path = self.cache.object_path(md5)
+        data = path.read_bytes() if path else None
+        if not _is_intact(data, md5) and self.remote_name() is not None:
+            data = self.remote().read(md5) or data
+        if data is None:
+            return None
+        if not _is_intact(data, md5):
+            raise IntegrityError(
+                f"the listing {md5} is damaged: it cannot be told which files the directory has",
+                hint="dvc pull brings it back where another copy is; nothing was deleted",
+            )
+        return [member.md5 for member in read_listing(data, md5)]
 
     def _need_remote(self, name: str) -> None:
         if self.remote_name() is None:

@@ -1,0 +1,101 @@
+"""Whether a commit may become the registry branch's new tip."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlv.errors import IntegrityError, WorkspaceError
+from mlv.store.git import NO_OBJECT
+from mlv.store.versions import LOCAL_ONLY, Tip, check_writable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mlv.store.versions import Versions
+
+
+class Push(NamedTuple):
+    """One line that git tells a pre-push hook; `store.git.NO_OBJECT` is no commit."""
+
+    local_ref: str
+    new: str
+    remote_ref: str
+    old: str
+
+
+def parse(lines: Iterable[str]) -> Iterator[Push]:
+    """Read what git writes to a pre-push hook; what is no such line is passed over."""
+    for line in lines:
+        words = line.split()
+        if len(words) == len(Push._fields) and all(
+            re.fullmatch("[0-9a-f]{40}", oid) for oid in words[1::2]
+        ):
+            yield Push(*words)
+
+
+def check_pushes(versions: Versions, pushes: Iterable[Push]) -> None:
+    """Refuse what would do harm to the registry branch; pushes of other refs are let through."""
+    for push in pushes:
+        if push.remote_ref != versions.local_ref:
+            continue
+        if push.new == NO_OBJECT:
+            raise WorkspaceError(
+                f"this would delete {versions.config.branch}, which says what is live",
+                hint="name another registry branch in mlv.yaml first",
+            )
+        check_successor(versions, push.old if push.old != NO_OBJECT else None, push.new)
+
+
+def check_successor(versions: Versions, old: str | None, new: str) -> None:
+    """Refuse ``new`` as the registry branch's tip where ``old``, if any, is its tip now.
+
+    The first-parent chain of ``new`` must reach ``old``, no registration may have been merged in
+    between, and every pointer must be readable.
+    """
+    if old is not None:
+        _check_first_parent(versions, old, new)
+    _check_no_registration(versions, old, new)
+    tip = Tip(new, new, old, LOCAL_ONLY)
+    check_writable(versions, tip)
+    for model in versions.models_on(tip):
+        versions.pointer(tip, model)
+    versions.check_not_merged(tip)
+
+
+def _check_first_parent(versions: Versions, old: str, new: str) -> None:
+    git, config = versions.git, versions.config
+    theirs = f"{config.remote}/{config.branch}"
+    if git.objects.read(f"{old}^{{commit}}") is None:
+        raise WorkspaceError(
+            f"{theirs} has moved on to {old[:10]}, which is not here",
+            hint=f"git fetch {config.remote}, then git rebase {theirs}",
+        )
+    listed = git.line("rev-list", "--first-parent", "--parents", new, f"^{old}").split("\n")
+    # The oldest commit that is new must stand on the old tip itself; none is new: it stays.
+    reached = listed[-1].split()[1:2] if listed != [""] else [new]
+    if reached == [old]:
+        return
+    is_back = listed == [""]
+    raise WorkspaceError(
+        f"{new[:10]} is behind {theirs}: what went live since would be forgotten"
+        if is_back
+        else f"the first-parent line of {new[:10]} leaves {theirs} out: a merge of it (git pull) "
+        "turned the branch round, and mlv history could no longer tell what was live when",
+        hint=f"git fetch {config.remote}, then git rebase {theirs}; "
+        f"or git reset --keep {theirs} and git merge your work into it",
+    )
+
+
+def _check_no_registration(versions: Versions, old: str | None, new: str) -> None:
+    known = [f"--no-merged={old}"] if old else []
+    refs = versions.git.line(
+        "for-each-ref", "--format=%(refname)", f"--merged={new}", *known, "refs/tags/*-v*",
+        "refs/mlv/*/v*",
+    ).split()  # fmt: skip
+    for version in versions.ours(refs):
+        raise IntegrityError(
+            f"the registration {version.tag} was merged into {new[:10]}: a version is promoted, "
+            "never merged",
+            hint=f"git reset --keep to the commit before the merge, then mlv promote {version.tag}",
+        )
