@@ -124,8 +124,11 @@ def _no_branch(versions: Versions) -> IntegrityError:
 def _look_through(versions: Versions, known: Accepted | None, tip: Tip, policy: Policy) -> None:
     """Hold every commit since the last accepted one against the policy of the one before it."""
     if known:
+        if versions.git.objects.read(f"{known.tip}^{{commit}}") is None:
+            raise _rolled_back(versions, known.tip, tip)
         before = _policy_or(versions, known.tip, policy)
-        _check_descends(versions, known.tip, tip, before)
+        if not _descends(versions, known.tip, tip.commit, before):
+            raise _rolled_back(versions, known.tip, tip)
         span, now = [tip.commit, f"^{known.tip}"], before
     elif versions.git.is_shallow():
         if policy.required == ALL:
@@ -168,12 +171,9 @@ def _steps(versions: Versions, span: list[str], paths: set[str]) -> list[str]:
         paths |= named
 
 
-def _check_descends(versions: Versions, old: str, tip: Tip, policy: Policy) -> None:
-    git, branch = versions.git, versions.config.branch
-    if old == tip.commit or _descends(versions, old, tip.commit, policy):
-        return
-    shallow = git.is_shallow()
-    raise IntegrityError(
+def _rolled_back(versions: Versions, old: str, tip: Tip) -> IntegrityError:
+    branch, shallow = versions.config.branch, versions.git.is_shallow()
+    return IntegrityError(
         f"{branch} was rolled back: its tip {tip.commit[:10]} does not descend from {old[:10]}, "
         "which this clone accepted before",
         hint=("history is cut off here: git fetch --unshallow. Else " if shallow else "")
@@ -188,6 +188,8 @@ def _descends(versions: Versions, old: str, new: str, policy: Policy) -> bool:
     Else a merge could take the branch to a side where the policy was not in force yet.
     """
     git = versions.git
+    if old == new:
+        return True
     if git.ask("merge-base", "--is-ancestor", old, new).code:
         return False
     if policy.required != ALL:
@@ -204,9 +206,7 @@ def _remember(versions: Versions, known: Accepted | None, tip: Tip, policy: Poli
             accepted.forget(versions.git)
             return
         published = _published(versions, tip)
-        is_back = known and not (
-            known.tip == published or _descends(versions, known.tip, published, OFF)
-        )
+        is_back = known and not _descends(versions, known.tip, published, OFF)
         base = known.tip if known and is_back else published
         now = Accepted(versions.config.branch, base, tip.commit, tip.remote)
         if now != known:
@@ -294,7 +294,7 @@ def _forced_back(versions: Versions, tip: Tip) -> Iterator[RegistryError]:
     known = accepted.read(versions.git)
     if known is None or tip.remote is None or tip.relation not in (AHEAD, DIVERGED):
         return
-    if known.tip != tip.remote and not _descends(versions, known.tip, tip.remote, OFF):
+    if not _descends(versions, known.tip, tip.remote, OFF):
         theirs = f"{versions.config.remote}/{versions.config.branch}"
         yield IntegrityError(
             f"{theirs} was rolled back to {tip.remote[:10]}, which does not descend from "
@@ -330,9 +330,7 @@ def _pinned(versions: Versions, tip: Tip, commit: str) -> Accepted:
     found = None if is_odd else versions.git.objects.read(f"{commit}^{{commit}}")
     if found is None:
         raise NotFound(f"there is no commit {commit!r} here", hint="git fetch may bring it")
-    if found.oid != tip.commit and not _descends(
-        versions, found.oid, tip.commit, Policy(ALL, "", None)
-    ):
+    if not _descends(versions, found.oid, tip.commit, Policy(ALL, "", None)):
         raise NotFound(
             f"{found.oid[:10]} is not a commit of {versions.config.branch}, whose tip is "
             f"{tip.commit[:10]}",

@@ -386,6 +386,19 @@ def test_a_branch_forced_back_is_refused_until_an_administrator_says_so(
     assert live(reader) == 1
 
 
+def test_a_rollback_is_seen_although_the_commit_that_was_is_gone(reader: Path, git: Git) -> None:
+    old = git(reader, "log", "-1", "--skip=1", "--format=%H", "origin/main", "--", POINTER)
+    git(reader, "update-ref", "refs/remotes/origin/main", old)
+    for log in (reader / ".git" / "logs").rglob("*"):
+        if log.is_file():
+            log.unlink()
+    git(reader, "checkout", "-q", "--detach", old)
+    git(reader, "symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
+    git(reader, "reflog", "expire", "--expire=now", "--all")
+    git(reader, "gc", "-q", "--prune=now")
+    refused(reader, "main was rolled back")
+
+
 def test_published_in_between_and_taken_back_is_a_rollback_too(signed: Path, git: Git) -> None:
     registry = ModelRegistry(signed, notify=quiet)
     registry.promote("v3")

@@ -35,10 +35,10 @@ _COMMANDS = {
     "fetch": "sharing",
     "pull": "fetching",
     "verify": "trusting",
-    "yank": "keeping",
-    "purge": "keeping",
     "trust": "trusting",
     "doctor": "trusting",
+    "yank": "keeping",
+    "purge": "keeping",
     "check-push": "setting_up",
     "demo": "demo",
 }
