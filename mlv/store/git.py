@@ -148,6 +148,7 @@ class Git:
             process.stop(running)
         if running.returncode:
             self.run(*args)  # it says why
+            raise failed(("git", *args), process.Result(running.returncode, b"", ""))
 
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         """Run git and give the one line it prints."""
