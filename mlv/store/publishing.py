@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlv.errors import ChangedMeanwhile, RegistryError, StorageError, WorkspaceError
 from mlv.store import workbytes
-from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate
+from mlv.store.git import JOURNAL, NO_OBJECT, Git, Layout, RefUpdate, failed
+from mlv.store.halfmerged import put_back
 from mlv.store.locks import exclusive
 from mlv.store.workspace import (
     NEVER_LOCKED,
@@ -90,11 +91,18 @@ def fast_forward(tree: Checkout, move: Move) -> list[str]:
     git = tree.git
     merging = Prepared(tree, move, NEVER_LOCKED)
     _write_journal(git, move, [merging])
+    argv = ("merge", "--ff-only", "--quiet", "--no-autostash", move.new)
     try:
-        git.run("merge", "--ff-only", "--quiet", "--no-autostash", move.new)
+        result = git.ask(*argv)
     except BaseException:
         recover(git)
         raise
+    if result.code < 0:  # it was killed
+        recover(git)
+    elif result.code:  # it looked first, and changed nothing
+        (git.layout.common_dir / JOURNAL).unlink()
+    if result.code:
+        raise failed(("git", *argv), result)
     notes = workbytes.settle(git, tree.artifacts, move.after)
     (git.layout.common_dir / JOURNAL).unlink()
     return notes
@@ -158,8 +166,11 @@ def _settle(tree: Prepared, *, moved: bool) -> list[str]:
 def _undo_merge(tree: Prepared) -> None:
     """Take back what a git left in index and files that died before it moved the branch."""
     move, git = tree.move, tree.tree
-    if move.old and _is_on_branch(tree) and _staged(tree) == dict(move.after):
+    if not move.old or not _is_on_branch(tree):
+        return
+    if _staged(tree) == dict(move.after):
         git.ask("read-tree", "-m", "-u", move.new, move.old)
+    put_back(git, move.old, move.new)
 
 
 def _has_moved(git: Git, move: Move) -> bool:

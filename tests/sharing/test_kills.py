@@ -439,6 +439,40 @@ def test_git_dies_as_well_in_the_middle_of_a_transaction(play: Play) -> None:
         check_commit(play)
 
 
+def dies_while_it_writes_files(world: World, at: int) -> Path:
+    """Have a git of Ada's kill everybody when it is about to write its file with that number."""
+    count = world.folder / "count"
+    count.touch()
+    filter_ = world.folder / "filter"
+    filter_.write_text(
+        f'#!/bin/sh\necho >> "{count}"\ntest $(wc -l < "{count}") -ne {at} || kill -9 0\nexec cat\n'
+    )
+    filter_.chmod(0o755)
+    world.git(world.top, "config", "filter.die.smudge", str(filter_))
+    (world.top / ".git" / "info").mkdir(exist_ok=True)
+    (world.top / ".git" / "info" / "attributes").write_text("* filter=die\n")
+    return count
+
+
+@pytest.mark.parametrize("play", ["promote --push, behind"], indirect=True)
+def test_git_dies_while_it_fast_forwards_the_files(play: Play) -> None:
+    world = play.world
+    for at in itertools.count(1):
+        world.load(play.start)
+        count = dies_while_it_writes_files(world, at)
+        step = play.do()
+        world.git(world.top, "config", "--remove-section", "filter.die")
+        if not step:
+            break
+        with noting(f"git had died before it wrote its file {at}"):
+            world.remove_locks()
+            count.unlink()
+            check_dead(play)
+            assert do_again(play)
+            check_done(play, set())
+    assert at > 4
+
+
 RANDOM = ["register --push", "push", "promote --push, behind", "promote --push, unpublished"]
 
 

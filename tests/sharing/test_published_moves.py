@@ -118,6 +118,26 @@ def test_files_edited_by_hand_stop_the_local_branch_alone(
     assert ada.registry.current_version() == "v3"  # the remote's branch is ahead, and read
 
 
+def test_a_fast_forward_that_git_refuses_leaves_the_users_files(
+    hub: Hub, three: tuple[Machine, Machine], git: Git
+) -> None:
+    ada, bob = three
+    (ada.top / "train.py").write_text("newer\n")
+    git(ada.top, "add", "train.py")
+    git(ada.top, "commit", "--quiet", "--message", "Train better")
+    git(ada.top, "push", "--quiet")
+    (bob.top / "train.py").write_text("my own\n")
+    before = git(bob.top, "rev-parse", "main")
+    bob.registry.promote("v3", push=True)
+    assert any("published, but main here does not follow" in note for note in bob.notes)
+    assert git(bob.top, "rev-parse", "main") == before
+    assert git(bob.top, "status", "--porcelain") == "?? train.py"
+    assert (bob.top / "train.py").read_text() == "my own\n"
+    (bob.top / "train.py").unlink()
+    bob.registry.promote("v3", push=True)  # is live, and nothing is in the way any more
+    assert git(bob.top, "rev-parse", "main") == hub.refs()["refs/heads/main"]
+
+
 def test_bytes_that_were_pulled_follow(
     hub: Hub, three: tuple[Machine, Machine], git: Git, dvc: Callable[..., str]
 ) -> None:
@@ -131,6 +151,17 @@ def test_bytes_that_were_pulled_follow(
     assert not (bob.top / "registry/model/model.pkl").exists()
     dvc(bob.top, "pull")
     assert (bob.top / "registry/model/model.pkl").read_bytes() == hub.model(3).read_bytes()
+
+
+def test_bytes_of_another_model_follow_when_somebody_else_promoted_that(
+    hub: Hub, two_models: Path, dvc: Callable[..., str]
+) -> None:
+    bob = hub.machine("bob")
+    dvc(bob.top, "pull")
+    assert ModelRegistry(two_models, notify=lambda _: None).promote("fraud-v3", push=True)
+    bob.registry.promote("ranker-v3", push=True)
+    for model in ("fraud", "ranker"):
+        assert not (bob.top / "registry" / model / "model.pkl").exists()  # v3's are not here
 
 
 def test_an_unpublished_version_is_published_with_its_promotion(
