@@ -35,10 +35,10 @@ _COMMANDS = {
     "fetch": "sharing",
     "pull": "fetching",
     "verify": "trusting",
-    "trust": "trusting",
-    "doctor": "trusting",
     "yank": "keeping",
     "purge": "keeping",
+    "trust": "trusting",
+    "doctor": "trusting",
     "check-push": "setting_up",
     "demo": "demo",
 }

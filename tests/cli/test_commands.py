@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
-    "stage", "promote", "rollback", "push", "fetch", "pull", "verify", "trust", "doctor", "yank",
-    "purge", "check-push", "demo",
+    "stage", "promote", "rollback", "push", "fetch", "pull", "verify", "yank", "purge", "trust",
+    "doctor", "check-push", "demo",
 ]  # fmt: skip
 
 
