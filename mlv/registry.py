@@ -153,7 +153,6 @@ class ModelRegistry:
         """Register artifacts by role, and give the manifest that was written."""
         from mlv.registering.registration import register
         from mlv.registering.request import Request
-        from mlv.store.locks import bytes_lock
 
         self._git.forget_config()
         model = self._references.one_model()
@@ -161,7 +160,7 @@ class ModelRegistry:
         is_pushed = self.config.push if push is None else push
         if is_pushed:
             self.fetch()  # numbers go on from the remote's
-        with on_disk(self.path), bytes_lock(self._git.layout.common_dir, shared=True):
+        with on_disk(self.path):
             registered = register(self._versions, request, self.config.of(model), self._progress)
         self._tell((*registered.notes, *self._distrust(registered.manifest.version)))
         return self._publish(registered) if is_pushed else registered

@@ -113,6 +113,7 @@ def test_every_class_of_error_has_the_exit_code_that_is_documented() -> None:
         "StatusError": 1,
         "NoPreviousVersion": 1,
         "ProgramError": 1,
+        "RefusedByRemote": 1,
         "StorageError": 1,
         "InvalidInput": 2,
         "IntegrityError": 4,
@@ -809,7 +810,7 @@ def test_bytes_that_are_neither_here_nor_on_the_remote_are_not_found(
     before = state(repo, git)
     for ask in (registry.load, registry.current_artifacts, lambda: registry.verify("v1")):
         error = refused(NotFound, r"model-v1.*'storage'", ask)
-        assert "dvc push" in error.hint
+        assert "mlv push" in error.hint
     assert state(repo, git).files == before.files
     assert not list((repo / ".git" / "mlv").glob("**/*v1*"))
 
@@ -933,7 +934,7 @@ echo ---
 rm "$0/.git/filler"
 git -C "$0" status --porcelain --untracked-files=all
 git -C "$0" for-each-ref
-find "$0/.git" "$0/.dvc" -name 'mlv-?*' -not -empty -o -name '?*.lock' \\
+find "$0/.git" "$0/.dvc" -name 'mlv-?*' -not -empty -o -name '?*.lock' ! -name .bytes.lock \\
     -o -name .journal.json
 """
 READ_ONLY = """\

@@ -66,7 +66,9 @@ class Rules:
             case "production":
                 return StatusError
         staged = self.find("staging")
-        if staged is not None:
+        if staged == self.previous is not None:
+            self.listed[staged] = "archived"  # it was live: a rollback may want it
+        elif staged is not None:
             del self.listed[staged]
         self.listed[number] = "staging"
         return True
@@ -82,7 +84,8 @@ class Rules:
         number = number or self.previous
         if self.live is None or number is None:
             return NoPreviousVersion
-        if self.status(number) != "archived":
+        is_staged_previous = number == self.previous and self.status(number) == "staging"
+        if self.status(number) != "archived" and not is_staged_previous:
             return StatusError
         self.previous = None
         self.go_live(number)

@@ -12,6 +12,7 @@ from mlv.registering.checks import check_dvc, check_repository, check_source
 from mlv.registering.publication import free_version, publish
 from mlv.store import dvcfiles, lineage, modelclass
 from mlv.store.dvc.repository import open_dvc
+from mlv.store.locks import bytes_lock
 from mlv.store.source import Source, source_tree
 from mlv.store.versions import FOLDER
 
@@ -57,10 +58,11 @@ def register(
             if survey.hidden:
                 name = request.sources[role].name
                 notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
-        artifacts = _store(dvc.cache, request, folder, surveys, progress)
-    facts = _lineage(versions, source, request, artifacts, top, notes)
-    notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
-    manifest = publish(versions, request, source, artifacts, metadata, facts)
+        with bytes_lock(git.layout.common_dir, shared=True):  # until a tag names the bytes
+            artifacts = _store(dvc.cache, request, folder, surveys, progress)
+            facts = _lineage(versions, source, request, artifacts, top, notes)
+            notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
+            manifest = publish(versions, request, source, artifacts, metadata, facts)
     return Registered(manifest, tuple(notes))
 
 
