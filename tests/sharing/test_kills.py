@@ -226,7 +226,6 @@ SCENES = {
     "stage": Scene(("stage", "fraud-v3"), {}),
     "fetch": Scene(("fetch",), {}, bob_was_busy),
     "promote several": Scene(("move", "promote", ["fraud-v3", "ranker-v2"]), {}),
-    "promote several --push": Scene(("move", "promote", ["fraud-v3", "ranker-v2"]), PUSH),
 }
 
 
