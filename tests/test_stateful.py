@@ -66,7 +66,7 @@ class Rules:
             case "production":
                 return StatusError
         staged = self.find("staging")
-        if staged == self.previous is not None:
+        if staged is not None and staged == self.previous:
             self.listed[staged] = "archived"  # it was live: a rollback may want it
         elif staged is not None:
             del self.listed[staged]
