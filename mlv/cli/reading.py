@@ -25,7 +25,7 @@ def list_command(session: Session) -> None:
     registry = session.open()
     versions = registry.versions()
     if session.as_json:
-        show.as_json([manifest.to_dict(status) for manifest, status in versions])
+        show.as_json_lines([manifest.to_dict(status) for manifest, status in versions])
         return
     several = len({manifest.version.model for manifest, _ in versions}) > 1
     if session.quiet:

@@ -129,10 +129,10 @@ def create(
     return parse(Manifest(version, artifacts, data).to_bytes(), version)
 
 
-def parse(data: bytes, version: Version) -> Manifest:
-    """Read the manifest of ``version`` strictly."""
+def parse(data: bytes, version: Version, *, many: bool = False) -> Manifest:
+    """Read the manifest of ``version`` strictly; ``many``: as one of thousands."""
     try:
-        document = read(data)
+        document = read(data, many=many)
     except ValueError as error:
         raise _wrong(version, f"it is not JSON: {error}") from None
     if not isinstance(document, dict):
@@ -282,6 +282,7 @@ def _check_key(kind: str, name: object) -> None:
         raise InvalidInput(f"{name!r} cannot be a {kind}", hint="use printable text")
 
 
+@lru_cache(maxsize=256)
 def _is_key(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= _LONGEST_KEY and name.isprintable()
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = "registry"
 _MOST_TREES = 256
+_MANY = 500  # manifests; from there on, what reads them faster is worth its import
 # How the local registry branch stands to the remote's, as far as it was fetched.
 SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
     "same", "ahead", "behind", "diverged", "local only", "remote only",
@@ -280,25 +281,29 @@ class Versions:
         named = ((Version.from_tag(_tag_name(ref)), oid) for ref, oid in pairs)
         return {version: oid for version, oid in named if version}
 
-    def manifest_of(self, tag: Tag) -> Manifest | None:
+    def manifest_of(self, tag: Tag, *, many: bool = False) -> Manifest | None:
         """Read the manifest a tag bears; None where the tag is not a version of ours.
 
         A tag's message bears it; that of a lightweight tag (CI's checkouts make them) is in
-        its tree.
+        its tree. ``many``: as one of thousands.
         """
         from mlv.domain import manifest
 
         data = _manifest_in(tag.message) or self._manifest_below(tag)
-        return manifest.parse(data, tag.version) if data else None
+        return manifest.parse(data, tag.version, many=many) if data else None
 
     def manifests(self, model: str | None = None) -> Iterator[tuple[Tag, Manifest | RegistryError]]:
         """Read every version, in numeric order; one that cannot be read comes as its error."""
-        found = [(tag, read) for tag in self._tags(model) if (read := self._try(tag))]
+        found = [
+            (tag, read)
+            for at, tag in enumerate(self._tags(model))
+            if (read := self._try(tag, many=at >= _MANY))
+        ]
         return iter(sorted(found, key=lambda each: each[0].version))
 
-    def _try(self, tag: Tag) -> Manifest | RegistryError | None:
+    def _try(self, tag: Tag, *, many: bool) -> Manifest | RegistryError | None:
         try:
-            return self.manifest_of(tag)
+            return self.manifest_of(tag, many=many)
         except RegistryError as error:
             return error
 
