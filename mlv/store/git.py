@@ -150,6 +150,15 @@ class Git:
             self.run(*args)  # it says why
             raise failed(("git", *args), process.Result(running.returncode, b"", ""))
 
+    def refs(self, *args: str) -> dict[str, str]:
+        """Read refs: object id by full name; ``args`` are patterns and options of for-each-ref.
+
+        A name may hold what Python takes for a blank or a line's end, and be no UTF-8.
+        """
+        listing = self.run("for-each-ref", "--format=%(objectname) %(refname)", *args)
+        lines = listing.decode(errors="surrogateescape").split("\n")
+        return {ref: oid for oid, _, ref in (line.partition(" ") for line in lines) if ref}
+
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         """Run git and give the one line it prints."""
         return self.run(*args, stdin=stdin, env=env).decode(errors="surrogateescape").rstrip("\n")
