@@ -212,7 +212,7 @@ def _refuse_unpublished(scene: _Scene, tip: Tip) -> None:
     """Refuse where the local branch has moved a pointer on that others do not see yet."""
     versions, config = scene.versions, scene.versions.config
     local = tip._replace(commit=tip.local or tip.commit)
-    if versions.git.ask("merge-base", "--is-ancestor", local.commit, tip.commit).code == 0:
+    if versions.git.is_ancestor(local.commit, tip.commit):
         return
     if versions.pointer(local, scene.model) != versions.pointer(tip, scene.model):
         theirs = f"{config.remote}/{config.branch}"

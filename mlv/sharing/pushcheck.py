@@ -71,15 +71,11 @@ def _check_first_parent(versions: Versions, old: str, new: str) -> None:
             f"{theirs} has moved on to {old[:10]}, which is not here",
             hint=f"git fetch {config.remote}, then git rebase {theirs}",
         )
-    listed = git.line("rev-list", "--first-parent", "--parents", new, f"^{old}").split("\n")
-    # The oldest commit that is new must stand on the old tip itself; none is new: it stays.
-    reached = listed[-1].split()[1:2] if listed != [""] else [new]
-    if reached == [old]:
+    if git.is_first_ancestor(old, new):
         return
-    is_back = listed == [""]
     raise WorkspaceError(
         f"{new[:10]} is behind {theirs}: what went live since would be forgotten"
-        if is_back
+        if git.is_ancestor(new, old)
         else f"the first-parent line of {new[:10]} leaves {theirs} out: a merge of it (git pull) "
         "turned the branch round, and mlv history could no longer tell what was live when",
         hint=f"git fetch {config.remote}, then git rebase {theirs}; "
