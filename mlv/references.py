@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.names import DEFAULT_MODEL, Reference, Version
 from mlv.errors import InvalidInput, NotFound
-from mlv.store.versions import kept_ref
+from mlv.store.versions import kept_ref, tag_ref
 
 if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
@@ -79,7 +79,7 @@ class References:
         tip = self._versions.tip()
         names = set(self._versions.models_on(tip) if tip else ())
         for version in self._versions.names():
-            refs = (f"refs/tags/{version.tag}", kept_ref(version))
+            refs = (tag_ref(version), kept_ref(version))
             if version.model not in names and any(self._versions.ours(refs)):
                 names.add(version.model)
         return sorted(names)

@@ -172,7 +172,7 @@ class ModelRegistry:
         except RegistryError:
             self._notify(f"{tag} is registered here, and not published: mlv push {tag} does that")
             raise
-        version = pushed.versions[0]
+        [version] = pushed.versions or pushed.checked  # another process here may have been faster
         return registered._replace(manifest=self._versions.record(version).manifest)
 
     def _distrust(self, version: Version) -> list[str]:

@@ -9,9 +9,9 @@ from mlv.domain.names import Version
 from mlv.errors import IntegrityError, RegistryError
 from mlv.overview import check_folder
 from mlv.store import versionfolder
-from mlv.store.gitremote import GitRemote
+from mlv.store.gitremote import PEELED, GitRemote
 from mlv.store.objects import TAG
-from mlv.store.versions import folder_of
+from mlv.store.versions import EVERY_TAG, folder_of, tag_ref, version_of
 from mlv.trust import OFF, accept, check_version
 
 if TYPE_CHECKING:
@@ -111,29 +111,29 @@ def compare_tags(
     remote = GitRemote(versions.git, versions.config.remote)
     if not remote.exists:
         return None, []
-    refs = remote.refs("refs/tags/*-v*", "refs/tags/*-v*^{}")
+    refs = remote.refs(EVERY_TAG, f"{EVERY_TAG}{PEELED}")
     found: list[Outcome] = []
     for record in whole:
         found += _compare(record.tag, refs, remote.name)
-    published = {ref.removeprefix("refs/tags/") for ref in refs if not ref.endswith("^{}")}
+    there = {version for version in map(version_of, refs) if version}
     here = {record.tag.version for record in whole} | set(versions.names(model))
     models = {version.model for version in here}
-    theirs = {v for v in map(Version.from_tag, published) if v and v.model in models}
+    theirs = {version for version in there if version.model in models}
     found += [
         NotHere(v.tag, f"{remote.name} has this tag", f"git fetch {remote.name} --tags")
         for v in sorted(theirs - here)
         if model in (None, v.model)
     ]
-    return published, found
+    return {version.tag for version in there}, found
 
 
 def _compare(tag: Tag, refs: dict[str, str], remote: str) -> Iterator[Outcome]:
-    name, ref = tag.version.tag, f"refs/tags/{tag.version.tag}"
+    name, ref = tag.version.tag, tag_ref(tag.version)
     theirs = refs.get(ref)
     if theirs is None:
         yield Unpublished(name, f"{remote} does not have this tag", "mlv push publishes it")
         return
-    peeled = refs.get(f"{ref}^{{}}")
+    peeled = refs.get(f"{ref}{PEELED}")
     # A lightweight tag at the same commit is what CI's checkouts leave: no tampering.
     is_light = tag.message is None or peeled is None
     if theirs == tag.oid or (is_light and (peeled or theirs) == tag.commit):

@@ -64,14 +64,14 @@ def _audit(session: Session, outcomes: list[Outcome]) -> None:
                     "subject": outcome.subject,
                     "message": outcome.message,
                     "hint": outcome.hint,
-                    "fault": outcome in faults,
+                    "fault": isinstance(outcome, FAULTS),
                 }
                 for outcome in outcomes
             ]
         )
     elif not session.quiet:
         for outcome in outcomes:
-            _show_outcome(outcome, is_fault=outcome in faults)
+            _show_outcome(outcome, is_fault=isinstance(outcome, FAULTS))
     if faults and session.as_json:
         click.get_current_context().exit(IntegrityError.exit_code)
     if faults:

@@ -87,7 +87,7 @@ def _branch(versions: Versions, tip: Tip | None) -> Iterator[Check]:
 
 
 def _unpublished(versions: Versions) -> Iterator[Check]:
-    kept = sorted(versions.tag_ids("refs/mlv/"))
+    kept = sorted(versions.kept_ids())
     if kept:
         yield note(
             "unpublished",
@@ -98,9 +98,8 @@ def _unpublished(versions: Versions) -> Iterator[Check]:
 
 def _shadowed(versions: Versions) -> Iterator[Check]:
     """Find branches that ``git checkout`` of a version's name would take instead of its tag."""
-    refs = versions.git.run("for-each-ref", "--format=%(refname)", "refs/heads/").decode()
     tags = versions.tag_ids()
-    for ref in refs.split():
+    for ref in versions.git.refs("refs/heads/"):
         name = ref.removeprefix("refs/heads/")
         version = Version.from_tag(name)
         if version and (version in tags or version.model in {v.model for v in tags}):

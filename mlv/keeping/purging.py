@@ -18,6 +18,8 @@ from mlv.sharing import branch as branches
 from mlv.sharing.share import fetch
 from mlv.store import usage
 from mlv.store.dvc.repository import open_dvc
+from mlv.store.gitremote import PEELED
+from mlv.store.versions import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,9 +30,7 @@ if TYPE_CHECKING:
     from mlv.store.dvc.repository import Dvc
     from mlv.store.versions import Tip, Versions
 
-_TAGS = "refs/tags/"
-_EVERY = ("refs/heads/*", f"{_TAGS}*")
-_PEELED = "^{}"
+_EVERY = ("refs/heads/*", "refs/tags/*")
 _ATTEMPTS = 5
 
 
@@ -172,7 +172,7 @@ def _look(scene: _Scene) -> dict[str, str]:
 
 def _named(refs: Mapping[str, str]) -> dict[str, str]:
     """Leave out what annotated tags name: git itself brings that with them."""
-    return {ref: oid for ref, oid in refs.items() if not ref.endswith(_PEELED)}
+    return {ref: oid for ref, oid in refs.items() if not ref.endswith(PEELED)}
 
 
 def _tip(scene: _Scene, refs: Mapping[str, str]) -> Tip:
@@ -192,12 +192,11 @@ def _tip(scene: _Scene, refs: Mapping[str, str]) -> Tip:
 
 def _refuse_stale(scene: _Scene, share: Share) -> None:
     """Refuse a clone that does not know what the remote has; to be called before any fetch."""
-    ours, theirs = usage.refs_of(scene.versions.git), share.remote.refs(*_EVERY)
+    ours, theirs = scene.versions.git.refs(), share.remote.refs(*_EVERY)
     stale = [
-        ref.removeprefix(_TAGS)
+        ref.removeprefix("refs/tags/")
         for ref, oid in theirs.items()
-        if Version.from_tag(ref.removeprefix(_TAGS))
-        and ours.get(ref) not in (oid, theirs.get(f"{ref}{_PEELED}"))
+        if version_of(ref) and ours.get(ref) not in (oid, theirs.get(f"{ref}{PEELED}"))
     ]
     tracking = scene.versions.remote_ref
     if ours.get(tracking) != theirs.get(share.branch_ref):
@@ -213,7 +212,7 @@ def _refuse_unpublished(scene: _Scene, tip: Tip) -> None:
     """Refuse where the local branch has moved a pointer on that others do not see yet."""
     versions, config = scene.versions, scene.versions.config
     local = tip._replace(commit=tip.local or tip.commit)
-    if versions.git.ask("merge-base", "--is-ancestor", local.commit, tip.commit).code == 0:
+    if versions.git.is_ancestor(local.commit, tip.commit):
         return
     if versions.pointer(local, scene.model) != versions.pointer(tip, scene.model):
         theirs = f"{config.remote}/{config.branch}"

@@ -15,7 +15,7 @@ from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.scratch import scratch
 from mlv.store.signing import signed_tag
-from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref
+from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref, tag_ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def renumber(versions: Versions, version: Version, taken: str) -> Version:
     """
     git = versions.git
     old = versions.record(version)
-    kept, held = (git.objects.read(ref) for ref in (kept_ref(version), f"refs/tags/{version.tag}"))
+    kept, held = (git.objects.read(ref) for ref in (kept_ref(version), tag_ref(version)))
     new = free_version(versions, version.model)
     data = {**old.manifest.data, "version": new.name}
     manifest = manifests.parse(Manifest(new, old.manifest.artifacts, data).to_bytes(), new)
@@ -103,7 +103,7 @@ def renumber(versions: Versions, version: Version, taken: str) -> Version:
     parent = git.line("rev-parse", f"{old.tag.commit}^")
     root = versions.entries(old.tag.commit) or []
     commit = _commit(git, parent, root, manifest, requirements)
-    freed = [RefUpdate(f"refs/tags/{version.tag}", taken, held.oid if held else NO_OBJECT)]
+    freed = [RefUpdate(tag_ref(version), taken, held.oid if held else NO_OBJECT)]
     if kept:
         freed.append(RefUpdate(kept_ref(version), NO_OBJECT, kept.oid))
     _tag(git, manifest, commit, git.identity(), freed)
@@ -158,7 +158,7 @@ def _tag(
     else:
         header = f"object {commit}\ntype commit\ntag {name}\ntagger {identity}\n\n"
         oid = git.line("mktag", stdin=(header + message).encode())
-    tag = RefUpdate(f"refs/tags/{name}", oid, NO_OBJECT)
+    tag = RefUpdate(tag_ref(manifest.version), oid, NO_OBJECT)
     kept = RefUpdate(kept_ref(manifest.version), oid, NO_OBJECT)
     git.update_refs([tag, kept, *freed], f"mlv: register {name}")
 

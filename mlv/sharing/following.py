@@ -26,7 +26,7 @@ def follow(share: Share, tip: Tip, made: Draft, reason: str) -> list[str]:
     _remember(share, made.commit)
     if tip.local is None:
         return []
-    if tip.local != tip.commit and not _is_ancestor(share, tip.local, made.commit):
+    if tip.local != tip.commit and not share.git.is_ancestor(tip.local, made.commit):
         said = f"{branch} here has diverged from {remote}/{branch} and is left alone"
         return [f"{said}: git pull --rebase {remote} {branch} when it suits"]
     try:
@@ -43,7 +43,7 @@ def follow(share: Share, tip: Tip, made: Draft, reason: str) -> list[str]:
 
 def catch_up(share: Share, tip: Tip) -> list[str]:
     """Bring a local branch along that is behind: who published may have been killed then."""
-    if tip.local in (None, tip.commit) or not _is_ancestor(share, tip.local, tip.commit):
+    if tip.local in (None, tip.commit) or not share.git.is_ancestor(tip.local, tip.commit):
         return []
     try:
         with publishing.local_lock(share.git.layout):
@@ -66,10 +66,6 @@ def _remember(share: Share, commit: str) -> None:
     if found is None or found.oid != commit:
         share.git.ask("update-ref", ref, commit, found.oid if found else NO_OBJECT)
     share.versions.remember_not_merged(commit)
-
-
-def _is_ancestor(share: Share, old: str | None, new: str) -> bool:
-    return old is not None and share.git.ask("merge-base", "--is-ancestor", old, new).code == 0
 
 
 def _fast_forward(share: Share, tip: Tip, commit: str, reason: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import IntegrityError, WorkspaceError
 from mlv.store.git import NO_OBJECT
-from mlv.store.versions import LOCAL_ONLY, Tip, check_writable
+from mlv.store.versions import LOCAL_ONLY, Tip, check_writable, ref_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ class Push(NamedTuple):
 def parse(lines: Iterable[str]) -> Iterator[Push]:
     """Read what git writes to a pre-push hook; what is no such line is passed over."""
     for line in lines:
-        words = line.split()
+        words = line.rstrip("\n").split(" ")  # a ref's name may hold what else is a blank
         if len(words) == len(Push._fields) and all(
             re.fullmatch("[0-9a-f]{40}", oid) for oid in words[1::2]
         ):
@@ -71,15 +71,11 @@ def _check_first_parent(versions: Versions, old: str, new: str) -> None:
             f"{theirs} has moved on to {old[:10]}, which is not here",
             hint=f"git fetch {config.remote}, then git rebase {theirs}",
         )
-    listed = git.line("rev-list", "--first-parent", "--parents", new, f"^{old}").split("\n")
-    # The oldest commit that is new must stand on the old tip itself; none is new: it stays.
-    reached = listed[-1].split()[1:2] if listed != [""] else [new]
-    if reached == [old]:
+    if git.is_first_ancestor(old, new):
         return
-    is_back = listed == [""]
     raise WorkspaceError(
         f"{new[:10]} is behind {theirs}: what went live since would be forgotten"
-        if is_back
+        if git.is_ancestor(new, old)
         else f"the first-parent line of {new[:10]} leaves {theirs} out: a merge of it (git pull) "
         "turned the branch round, and mlv history could no longer tell what was live when",
         hint=f"git fetch {config.remote}, then git rebase {theirs}; "
@@ -89,10 +85,7 @@ def _check_first_parent(versions: Versions, old: str, new: str) -> None:
 
 def _check_no_registration(versions: Versions, old: str | None, new: str) -> None:
     known = [f"--no-merged={old}"] if old else []
-    refs = versions.git.line(
-        "for-each-ref", "--format=%(refname)", f"--merged={new}", *known, "refs/tags/*-v*",
-        "refs/mlv/*/v*",
-    ).split()  # fmt: skip
+    refs = versions.git.refs(f"--merged={new}", *known, *ref_patterns())
     for version in versions.ours(refs):
         raise IntegrityError(
             f"the registration {version.tag} was merged into {new[:10]}: a version is promoted, "

@@ -26,10 +26,10 @@ from mlv.sharing.pushcheck import check_successor
 from mlv.sharing.share import fetch
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
-from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, kept_ref
+from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, kept_ref, tag_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mlv.domain.names import Version
     from mlv.sharing.share import Fetched, Share
@@ -79,6 +79,7 @@ def push(share: Share, here: Versions, order: Order) -> Pushed:
     ``here`` reads the branch as it is in this clone.
     """
     pushed = Pushed()
+    share = share._replace(notify=_once(share.notify))
     with open_dvc(share.git.layout) as dvc:
         for attempt in range(_ATTEMPTS):
             fetched = fetch(share)
@@ -90,6 +91,18 @@ def push(share: Share, here: Versions, order: Order) -> Pushed:
                     raise
                 time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * (attempt + 1))))  # noqa: S311
     raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
+    """Tell each note once, however often a push is tried."""
+    told: set[str] = set()
+
+    def tell(note: str) -> None:
+        if note not in told:
+            told.add(note)
+            notify(note)
+
+    return tell
 
 
 def _attempt(
@@ -180,7 +193,7 @@ def announce(share: Share, record: Record) -> None:
 
 def tag_update(record: Record) -> RefUpdate:
     """Create a version's tag on the remote, where it must not exist."""
-    return RefUpdate(f"refs/tags/{record.tag.version.tag}", record.tag.oid, NO_OBJECT)
+    return RefUpdate(tag_ref(record.tag.version), record.tag.oid, NO_OBJECT)
 
 
 def _branch_to_push(share: Share, here: Versions, fetched: Fetched) -> Tip | None:
@@ -231,7 +244,7 @@ def _renumber_taken(
     """Register anew, under the next number, what somebody else's version has the number of."""
     named, done = list(order.named), list(pushed.renumbered)
     taken = [v for v in fetched.taken if not order.named or v in order.named]
-    share.remote.fetch([f"refs/tags/{v.tag}" for v in taken])  # the objects, without a ref
+    share.remote.fetch([tag_ref(v) for v in taken])  # the objects, without a ref
     for version in taken:
         _refuse_promoted(here, version)
         new = renumber(share.versions, version, fetched.tags[version])
@@ -269,8 +282,8 @@ def settle(share: Share, dvc: Dvc, records: Iterable[Record]) -> None:
     for record in records:
         deliver_own(share, dvc, record.manifest)
         version, oid = record.tag.version, record.tag.oid
-        if share.git.objects.read(f"refs/tags/{version.tag}") is None:
-            updates.append(RefUpdate(f"refs/tags/{version.tag}", oid, NO_OBJECT))
+        if share.git.objects.read(tag_ref(version)) is None:
+            updates.append(RefUpdate(tag_ref(version), oid, NO_OBJECT))
         if share.git.objects.read(kept_ref(version)):
             updates.append(RefUpdate(kept_ref(version), NO_OBJECT, oid))
     try:

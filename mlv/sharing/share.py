@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, RegistryError
 from mlv.store.git import NO_OBJECT, RefUpdate
-from mlv.store.versions import kept_ref
+from mlv.store.gitremote import PEELED
+from mlv.store.versions import EVERY_TAG, kept_ref, tag_ref, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mlv.domain.names import Version
     from mlv.store.git import Git
     from mlv.store.gitremote import GitRemote
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
 
 _ATTEMPTS = 20
-_TAGS = "refs/tags/"
-_PEELED = "^{}"  # after a tag's name: what it names
 
 
 class Share(NamedTuple):
@@ -74,9 +73,9 @@ class Fetched(NamedTuple):
 def fetch(share: Share) -> Fetched:
     """Bring the registry branch and every version's tag that is not here; overwrite nothing."""
     versions, remote = share.versions, share.remote
-    there = remote.refs(share.branch_ref, f"{_TAGS}*-v*", f"{_TAGS}*-v*{_PEELED}")
+    there = remote.refs(share.branch_ref, EVERY_TAG, f"{EVERY_TAG}{PEELED}")
     tip = there.pop(share.branch_ref, None)
-    named = ((Version.from_tag(ref.removeprefix(_TAGS)), oid) for ref, oid in there.items())
+    named = ((version_of(ref), oid) for ref, oid in there.items())
     tags = {version: oid for version, oid in named if version}
     here, new = _bring(share, tags, tip)
     other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
@@ -96,15 +95,15 @@ def _bring(
     """
     versions = share.versions
     for attempt in range(_ATTEMPTS):
-        here = {**versions.tag_ids("refs/mlv/"), **versions.tag_ids()}
+        here = {**versions.kept_ids(), **versions.tag_ids()}
         new = sorted(tags.keys() - here.keys())
-        refspecs = [f"{_TAGS}{v.tag}" for v in new]
+        refspecs = [tag_ref(v) for v in new]
         if tip and tip != _id(share.git, versions.remote_ref):
             refspecs.append(f"+{share.branch_ref}:{versions.remote_ref}")
         share.remote.fetch(refspecs)
         try:
             if new:
-                made = [RefUpdate(f"{_TAGS}{v.tag}", tags[v], NO_OBJECT) for v in new]
+                made = [RefUpdate(tag_ref(v), tags[v], NO_OBJECT) for v in new]
                 share.git.update_refs(made)
         except ChangedMeanwhile:
             if attempt == _ATTEMPTS - 1:
@@ -116,11 +115,10 @@ def _bring(
 
 def _let_go(share: Share, tags: Mapping[Version, str]) -> None:
     """Remove what kept versions that turn out to be published."""
-    kept = share.versions.tag_ids("refs/mlv/")
     gone = [
         RefUpdate(kept_ref(version), NO_OBJECT, oid)
-        for version, oid in kept.items()
-        if tags.get(version) == oid == _id(share.git, f"{_TAGS}{version.tag}")
+        for version, oid in share.versions.kept_ids().items()
+        if tags.get(version) == oid == _id(share.git, tag_ref(version))
     ]
     try:
         if gone:
@@ -136,9 +134,9 @@ def _id(git: Git, ref: str) -> str | None:
 
 def _is_other(versions: Versions, version: Version, there: Mapping[str, str]) -> bool:
     """Whether a version's tag was moved; what is no version, or a plain tag of it, was not."""
-    ref = f"{_TAGS}{version.tag}"
+    ref = tag_ref(version)
     tag = versions.find(version)
-    peeled = there.get(f"{ref}{_PEELED}")
+    peeled = there.get(f"{ref}{PEELED}")
     if tag is None or (tag.commit == (peeled or there[ref]) and None in (peeled, tag.message)):
         return False
     try:

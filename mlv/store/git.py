@@ -115,21 +115,19 @@ class Git:
 
     def begin(self, *args: str) -> Callable[[], bytes]:
         """Start git, and give what waits for its end and then gives what it printed."""
-        ended: list[process.Result | ProgramError] = []
+        ended: list[bytes | BaseException] = []
 
         def work() -> None:
             try:
-                ended.append(self.ask(*args))
-            except ProgramError as error:
+                ended.append(self.run(*args))
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
                 ended.append(error)
 
         def wait() -> bytes:
             thread.join()
-            if isinstance(ended[0], ProgramError):
+            if isinstance(ended[0], BaseException):
                 raise ended[0]
-            if ended[0].code:
-                raise failed(("git", *args), ended[0])
-            return ended[0].stdout
+            return ended[0]
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -149,6 +147,15 @@ class Git:
         if running.returncode:
             self.run(*args)  # it says why
             raise failed(("git", *args), process.Result(running.returncode, b"", ""))
+
+    def refs(self, *args: str) -> dict[str, str]:
+        """Read refs: object id by full name; ``args`` are patterns and options of for-each-ref.
+
+        A name may hold what Python takes for a blank or a line's end, and be no UTF-8.
+        """
+        listing = self.run("for-each-ref", "--format=%(objectname) %(refname)", *args)
+        lines = listing.decode(errors="surrogateescape").split("\n")
+        return {ref: oid for oid, _, ref in (line.partition(" ") for line in lines) if ref}
 
     def line(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         """Run git and give the one line it prints."""
@@ -197,6 +204,19 @@ class Git:
                     f"{common} uses {name}, which DVC cannot read",
                     hint="make a repository with git init --ref-format=files --object-format=sha1",
                 )
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether commit ``new`` descends from ``old``, or is it."""
+        return self.ask("merge-base", "--is-ancestor", old, new).code == 0
+
+    def is_first_ancestor(self, old: str, new: str) -> bool:
+        """Whether it does so along first parents alone: the branch went from there to here."""
+        if old == new:
+            return True
+        chain = self.ask("rev-list", "--first-parent", "--parents", new, f"^{old}")
+        # The oldest commit that is new must stand on the old one itself.
+        oldest = chain.stdout.decode().rstrip("\n").rpartition("\n")[2]
+        return chain.code == 0 and oldest.split()[1:2] == [old]
 
     def write_blob(self, data: bytes) -> str:
         """Write a blob and give its id."""

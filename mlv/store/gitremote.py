@@ -21,6 +21,7 @@ _PATIENCE = 30  # seconds
 _SSH = f"ssh -o ConnectTimeout={_PATIENCE} -o ServerAliveInterval={_PATIENCE // 2}"
 _LOCK = "mlv/.fetch.lock"
 _FETCH_PATIENCE = 600.0  # seconds; another mlv may be fetching over a slow line
+PEELED = "^{}"  # after a tag's name: what it names
 _SAID = re.compile(r"^remote: (?:error: |fatal: )?(.*\S)", re.MULTILINE)
 
 
@@ -47,14 +48,14 @@ class GitRemote:
     def refs(self, *patterns: str) -> dict[str, str]:
         """Ask which refs it has, of those that match a pattern: object id by full name.
 
-        What an annotated tag names comes too, under the tag's name and ``^{}``.
+        What an annotated tag names comes too, under the tag's name and `PEELED`.
         """
         self.need()
         argv = ("ls-remote", "--quiet", self.name, *patterns)
         result = self._ask(argv)
         if result.code:
             raise self._unreachable(argv, result)
-        lines = result.stdout.decode(errors="surrogateescape").splitlines()
+        lines = result.stdout.decode(errors="surrogateescape").split("\n")
         pairs = (line.partition("\t") for line in lines)
         return {ref: oid for oid, _, ref in pairs if ref}
 
@@ -64,11 +65,12 @@ class GitRemote:
             return
         argv = (
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--recurse-submodules=no", self.name, *refspecs,
+            "--recurse-submodules=no", "--stdin", self.name,
         )  # fmt: skip
+        lines = "".join(f"{refspec}\n" for refspec in refspecs)  # too many for a command line
         # Two fetches of one clone would lock each other's refs out.
         with exclusive(self._git.layout.common_dir / _LOCK, patience=_FETCH_PATIENCE):
-            result = self._ask(argv)
+            result = self._ask(argv, stdin=lines.encode(errors="surrogateescape"))
         if result.code:
             raise self._unreachable(argv, result)
 
@@ -142,13 +144,13 @@ class GitRemote:
             refs=tuple(refs),
         )
 
-    def _ask(self, args: Iterable[str]) -> Result:
+    def _ask(self, args: Iterable[str], stdin: bytes = b"") -> Result:
         options = []
         if self._git.config("http.lowspeedlimit") is None:
             options += ["-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={_PATIENCE}"]
         if self._git.config("core.sshcommand") is None and "GIT_SSH" not in environment():
             options += ["-c", f"core.sshCommand={_SSH}"]
-        return self._git.ask(*options, *args)
+        return self._git.ask(*options, *args, stdin=stdin)
 
     def _unreachable(self, argv: tuple[str, ...], result: Result) -> ProgramError:
         error = failed(("git", *argv), result)

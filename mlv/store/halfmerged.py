@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from mlv.store.workspace import hash_files
 
+if TYPE_CHECKING:
     from mlv.store.git import Git
 
 
@@ -28,13 +28,15 @@ def put_back(tree: Git, old: str, new: str) -> None:
     assert top
     changed = _changed(tree, old, new)
     there = [each for each in changed if os.path.lexists(top / each.path)]
-    is_new = set(_holding_new(tree, there))
+    lying = hash_files(tree, [each.path for each in there])
     lost = [each.path for each in changed if each not in there and each.old.strip("0")]
-    for each in is_new:
-        if not each.old.strip("0"):
-            (top / each.path).unlink()
-        else:
+    for each in there:
+        if lying.get(each.path) != each.new:
+            continue
+        if each.old.strip("0"):
             lost.append(each.path)
+        else:
+            (top / each.path).unlink()
     listing = "".join(f"{path}\0" for path in sorted(lost))
     tree.ask(
         "checkout-index", "-f", "-z", "--stdin", stdin=listing.encode(errors="surrogateescape")
@@ -46,18 +48,3 @@ def _changed(tree: Git, old: str, new: str) -> list[_Changed]:
     fields = data.decode(errors="surrogateescape").split("\0")[:-1]
     pairs = zip(fields[::2], fields[1::2], strict=True)
     return [_Changed(path, *facts.split()[2:4]) for facts, path in pairs]
-
-
-def _holding_new(tree: Git, changed: Iterable[_Changed]) -> list[_Changed]:
-    top = tree.layout.top
-    assert top
-    plain = [
-        each
-        for each in changed
-        if (top / each.path).is_file()
-        and not (top / each.path).is_symlink()
-        and "\n" not in each.path
-    ]
-    names = "".join(f"{each.path}\n" for each in plain).encode(errors="surrogateescape")
-    oids = tree.line("hash-object", "--stdin-paths", stdin=names).split("\n")
-    return [each for each, oid in zip(plain, oids, strict=False) if oid == each.new]

@@ -60,7 +60,12 @@ class ObjectReader:
         self._held.clear()
 
     def read(self, name: str) -> Object | None:
-        """Read what ``name`` means (``refs/heads/main:registry``); None if there is no such."""
+        """Read what ``name`` means (``refs/heads/main:registry``); None if there is no such.
+
+        It may come from anybody: one of two lines would be two questions, and names nothing.
+        """
+        if "\n" in name:
+            return None
         return self._ask([name])[0]
 
     def read_many(self, names: Sequence[str]) -> Iterator[Object | None]:

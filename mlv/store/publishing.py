@@ -177,7 +177,7 @@ def _has_moved(git: Git, move: Move) -> bool:
     found = git.objects.read(f"refs/heads/{move.branch}^{{commit}}")
     if found is None or found.oid == move.old:
         return False
-    return git.ask("merge-base", "--is-ancestor", move.new, found.oid).code == 0
+    return git.is_ancestor(move.new, found.oid)
 
 
 def _mend(tree: Prepared) -> list[str]:

@@ -48,7 +48,7 @@ def verify(git: Git, oid: str, signers: Signers) -> Verdict:
     What verified once is remembered; object and signers are named by hash, so it stays true.
     """
     note = git.layout.common_dir / _SEEN
-    known = _seen(note).get((oid, signers.oid))
+    known = _seen(note, oid, signers)
     if known is not None:
         return Verdict(known)
     verdict = _verify(git, oid, signers)
@@ -128,14 +128,15 @@ def _why_not(stderr: str, signers: Signers) -> Verdict:
     )  # fmt: skip
 
 
-def _seen(note: Path) -> dict[tuple[str, str], str]:
+def _seen(note: Path, oid: str, signers: Signers) -> str | None:
+    """Look a signature up; an audit asks thousands of times, so the note is not taken apart."""
     try:
-        lines = note.read_text(encoding="utf-8").split("\n")
+        text = "\n" + note.read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return {}
-    facts = [line.split(" ", 2) for line in lines]
-    whole = 3
-    return {(fact[0], fact[1]): fact[2] for fact in facts if len(fact) == whole}
+        return None
+    _, _, rest = text.partition(f"\n{oid} {signers.oid} ")
+    signer, end, _ = rest.partition("\n")
+    return signer if end else None  # a line without its end was cut off
 
 
 def _remember(note: Path, oid: str, signers: Signers, signer: str) -> None:

@@ -13,7 +13,7 @@ from mlv.errors import IntegrityError, RegistryError
 from mlv.store.disk import on_disk
 from mlv.store.git import Git, Layout
 from mlv.store.objects import BLOB, TREE, parse_tree
-from mlv.store.versions import kept_ref
+from mlv.store.versions import kept_ref, tag_ref
 from mlv.store.workspace import read_text, work_trees
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MD5 = re.compile(rb"\b[0-9a-f]{32}(?:\.dir)?\b")
 _PATHS = (":(top,glob)**/*.dvc", ":(top,glob)**/dvc.lock")
-_TAGS = "refs/tags/"
 _STASH = "refs/stash"
 _SUBMODULE = "160000"
 _OID = re.compile(r"[0-9a-f]{40}")
@@ -43,16 +42,9 @@ class Held(NamedTuple):
     tips: Mapping[str, str]
 
 
-def refs_of(git: Git) -> dict[str, str]:
-    """Read every ref: object id by name."""
-    listing = git.run("for-each-ref", "--format=%(objectname) %(refname)")
-    pairs = (line.partition(" ") for line in listing.decode(errors="surrogateescape").splitlines())
-    return {ref: oid for oid, _, ref in pairs}
-
-
 def held(versions: Versions) -> Held:
     """Tell versions from other refs; a tag that cannot be read as a version is any tag."""
-    tips = refs_of(versions.git)
+    tips = versions.git.refs()
     manifests, commits = {}, {}
     for tag in versions.tags():
         try:
@@ -61,8 +53,8 @@ def held(versions: Versions) -> Held:
             continue
         if manifest:
             manifests[tag.version] = manifest
-            commits[_TAGS + tag.version.tag] = tag.commit
-            for ref in (_TAGS + tag.version.tag, kept_ref(tag.version)):
+            commits[tag_ref(tag.version)] = tag.commit
+            for ref in (tag_ref(tag.version), kept_ref(tag.version)):
                 if tips.get(ref) == tag.oid:
                     del tips[ref]
     return Held(manifests, commits, tips)
@@ -209,7 +201,7 @@ def _short(ref: str) -> str:
     for prefix, kind in (
         ("refs/heads/", "the branch "),
         ("refs/remotes/", ""),
-        (_TAGS, "the tag "),
+        ("refs/tags/", "the tag "),
     ):
         if ref.startswith(prefix):
             return kind + ref.removeprefix(prefix)

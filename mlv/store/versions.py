@@ -32,7 +32,8 @@ SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
     "same", "ahead", "behind", "diverged", "local only", "remote only",
 )  # fmt: skip
 REGISTERED_BY_MLV = "Mlv-Action: register"
-_TAGS = "refs/tags/"
+_TAGS, _KEPT = "refs/tags/", "refs/mlv/"
+EVERY_TAG = f"{_TAGS}*-v*"
 _FIELDS = ("refname", "objectname", "objecttype", "*objectname", "contents")
 
 
@@ -41,9 +42,29 @@ def folder_of(model: str) -> str:
     return f"{FOLDER}/{model}"
 
 
+def tag_ref(version: Version) -> str:
+    """Name the ref that is a version's tag."""
+    return f"{_TAGS}{version.tag}"
+
+
 def kept_ref(version: Version) -> str:
     """Name the second ref, which keeps a version that is not published yet."""
-    return f"refs/mlv/{version.model}/{version.name}"
+    return f"{_KEPT}{version.model}/{version.name}"
+
+
+def version_of(ref: str) -> Version | None:
+    """Say which version a ref may hold: ``refs/tags/fraud-v3``, or ``refs/mlv/fraud/v3``."""
+    if ref.startswith(_TAGS):
+        return Version.from_tag(ref.removeprefix(_TAGS))
+    if ref.startswith(_KEPT):
+        return Version.from_tag("-".join(ref.removeprefix(_KEPT).split("/")))
+    return None
+
+
+def ref_patterns(model: str | None = None) -> tuple[str, str]:
+    """Give patterns of the refs that may hold a version, of all models or one."""
+    name = model or "*"
+    return f"{_TAGS}{name}-v*", f"{_KEPT}{name}/v*"
 
 
 class Tip(NamedTuple):
@@ -249,14 +270,13 @@ class Versions:
 
     def _tags(self, model: str | None) -> Iterator[Tag]:
         """Read these refs while git is still writing of them, so that both work at once."""
-        name = model or "*"
         form = "".join(f"%({field})%00" for field in _FIELDS)
         # By this order a tag comes before the second ref of its version.
-        patterns = (f"refs/tags/{name}-v*", f"refs/mlv/{name}/v*")
-        fields = self.git.fields("for-each-ref", "--sort=-refname", f"--format={form}", *patterns)
+        argv = ("for-each-ref", "--sort=-refname", f"--format={form}", *ref_patterns(model))
+        fields = self.git.fields(*argv)
         seen: set[Version] = set()
         for ref, oid, kind, peeled, message in zip(*[iter(fields)] * len(_FIELDS), strict=False):
-            version = Version.from_tag(_tag_name(ref.lstrip("\n")))
+            version = version_of(ref.lstrip("\n"))
             if version is None or version in seen or (model and version.model != model):
                 continue
             seen.add(version)
@@ -264,21 +284,18 @@ class Versions:
 
     def names(self, model: str | None = None) -> list[Version]:
         """Name every version whose tag or kept ref is here, without reading what it holds."""
-        name = model or "*"
-        patterns = (f"refs/tags/{name}-v*", f"refs/mlv/{name}/v*")
-        refs = self.git.run("for-each-ref", "--format=%(refname)", *patterns).decode().split()
-        found = {Version.from_tag(_tag_name(ref)) for ref in refs}
-        return sorted(v for v in found if v and model in (None, v.model))
+        return sorted(v for v in self._ids(*ref_patterns(model)) if model in (None, v.model))
 
-    def tag_ids(self, prefix: str = _TAGS) -> dict[Version, str]:
-        """Give the object id of every tag that may hold a version, without reading one.
+    def tag_ids(self) -> dict[Version, str]:
+        """Give the object id of every tag that may hold a version, without reading one."""
+        return self._ids(EVERY_TAG)
 
-        With the prefix ``refs/mlv/``: of every version that is not published yet.
-        """
-        patterns = [f"{_TAGS}*-v*"] if prefix == _TAGS else [prefix]
-        lines = self.git.run("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
-        pairs = (line.split() for line in lines.decode().splitlines())
-        named = ((Version.from_tag(_tag_name(ref)), oid) for ref, oid in pairs)
+    def kept_ids(self) -> dict[Version, str]:
+        """Give the object id of every version that is not published yet."""
+        return self._ids(_KEPT)
+
+    def _ids(self, *patterns: str) -> dict[Version, str]:
+        named = ((version_of(ref), oid) for ref, oid in self.git.refs(*patterns).items())
         return {version: oid for version, oid in named if version}
 
     def manifest_of(self, tag: Tag, *, many: bool = False) -> Manifest | None:
@@ -310,7 +327,7 @@ class Versions:
     def ours(self, refs: Iterable[str]) -> Iterator[Version]:
         """Give the versions among these refs, past foreign tags that are only called like one."""
         for ref in refs:
-            version = Version.from_tag(_tag_name(ref))
+            version = version_of(ref)
             commit = self.git.objects.read(f"{ref}^{{commit}}") if version else None
             if version and commit:
                 tag = Tag(version, commit.oid, commit.oid, None)
@@ -335,7 +352,7 @@ class Versions:
 
     def find(self, version: Version) -> Tag | None:
         """Find the ref that may hold a version: its tag, else what keeps it."""
-        for ref in (f"refs/tags/{version.tag}", kept_ref(version)):
+        for ref in (tag_ref(version), kept_ref(version)):
             found = self.git.objects.read(ref)
             if found is None:
                 continue
@@ -367,8 +384,7 @@ class Versions:
 
     def _unknown(self, version: Version) -> RegistryError:
         """Say why a version cannot be read: its tag is foreign, damaged, or not here."""
-        refs = (f"{_TAGS}{version.tag}", kept_ref(version))
-        if any(self.git.objects.read(ref) for ref in refs):
+        if any(self.git.objects.read(ref) for ref in (tag_ref(version), kept_ref(version))):
             return NotFound(
                 f"the tag {version.tag} holds no version that mlv registered",
                 hint="mlv list shows the versions",
@@ -399,13 +415,6 @@ def check_writable(versions: Versions, tip: Tip) -> None:
             f"{versions.config.branch}, not a folder",
             hint=f"remove it there: {FOLDER}/ belongs to mlv",
         )
-
-
-def _tag_name(ref: str) -> str:
-    """Give the tag's name for ``refs/tags/fraud-v3`` and for ``refs/mlv/fraud/v3``."""
-    if ref.startswith(_TAGS):
-        return ref.removeprefix(_TAGS)
-    return "-".join(ref.removeprefix("refs/mlv/").split("/"))
 
 
 def _manifest_in(message: str | None) -> bytes | None:

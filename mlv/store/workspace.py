@@ -187,12 +187,23 @@ def _edited(git: Git, folder: str, before: Mapping[str, str]) -> str | None:
     odd = {path for path in staged.keys() | before.keys() if staged.get(path) != before.get(path)}
     there = sorted(path for path in before if os.path.lexists(top / path))
     odd |= before.keys() - hidden - set(there)
-    plain = [path for path in there if (top / path).is_file() and not (top / path).is_symlink()]
-    odd |= set(there) - set(plain)
-    names = "".join(f"{path}\n" for path in plain).encode(errors="surrogateescape")
-    oids = git.line("hash-object", "--stdin-paths", stdin=names).split("\n")
-    odd |= {path for path, oid in zip(plain, oids, strict=False) if oid != before[path]}
+    lying = hash_files(git, there)
+    odd |= {path for path in there if lying.get(path) != before[path]}
     return min(odd, default=None)
+
+
+def hash_files(git: Git, paths: Sequence[str]) -> dict[str, str]:
+    """Give the blob ids of files in a work tree, by path; what is no plain file is left out."""
+    top = git.layout.top
+    assert top
+    plain = [
+        path
+        for path in paths
+        if (top / path).is_file() and not (top / path).is_symlink() and "\n" not in path
+    ]
+    names = "".join(f"{path}\n" for path in plain).encode(errors="surrogateescape")
+    oids = git.line("hash-object", "--stdin-paths", stdin=names).split("\n") if plain else []
+    return dict(zip(plain, oids, strict=True))
 
 
 class Prepared:

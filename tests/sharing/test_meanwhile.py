@@ -42,6 +42,43 @@ def test_a_version_that_is_registered_while_its_number_is_fetched_stays(
     assert bob.registry.load("v2")["model"]["seed"] == 2
 
 
+def test_a_registration_that_another_process_here_publishes_first_is_published(
+    hub: Hub, ada: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = GitRemote.push
+    raced: list[bool] = []
+
+    def published_meanwhile(self: GitRemote, updates: Any) -> None:
+        if not raced:
+            raced.append(True)
+            hub.open(ada.top).registry.push("v1")
+        push(self, updates)
+
+    monkeypatch.setattr(GitRemote, "push", published_meanwhile)
+    assert ada.registry.register(hub.model(1), None, push=True) == "v1"
+    assert hub.tags() == ["model-v1"]
+
+
+def test_what_a_tag_publishes_is_told_once_however_often_the_push_is_tried(
+    hub: Hub, ada: Machine, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(ada.top, "commit", "--quiet", "--allow-empty", "--message", "Work")
+    ada.registry.promote(ada.registry.register(hub.model(1), None))
+    push = GitRemote.push
+    raced: list[bool] = []
+
+    def moved_meanwhile(self: GitRemote, updates: Any) -> None:
+        if not raced:
+            raced.append(True)
+            other = git(hub.bare, "commit-tree", "main^{tree}", "-p", "main", "-m", "Other work")
+            git(hub.bare, "update-ref", "refs/heads/main", other)
+        push(self, updates)
+
+    monkeypatch.setattr(GitRemote, "push", moved_meanwhile)
+    assert [version.name for version in ada.registry.push().versions] == ["v1"]
+    assert len([note for note in ada.notes if "publishes" in note]) == 1
+
+
 def test_the_same_bytes_registered_by_one_user_in_the_same_second_are_two_versions(
     hub: Hub, ada: Machine, monkeypatch: pytest.MonkeyPatch, tick: Callable[[], datetime]
 ) -> None:

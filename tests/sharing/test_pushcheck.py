@@ -103,6 +103,16 @@ def test_forgetting_and_deleting_the_branch_are_refused(
     git(mine, "push", "--quiet", "origin", ":elsewhere")
 
 
+def test_no_name_of_a_branch_hides_a_push_from_the_hook(
+    clones: tuple[Path, Path], git: Git
+) -> None:
+    """Git lets a name hold what Python takes for a blank."""
+    mine, _ = clones
+    git(mine, "branch", "no\u00a0break", "main~1")
+    said = refused(mine, git, "--force", "origin", "no\u00a0break:main")
+    assert "would be forgotten" in said
+
+
 def test_a_tip_that_is_not_here_is_refused_with_what_to_do(
     clones: tuple[Path, Path], git: Git
 ) -> None:

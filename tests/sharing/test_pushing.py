@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -174,6 +175,20 @@ def test_a_plain_tag_at_the_same_commit_was_not_moved(hub: Hub, ada: Machine, gi
     ada.registry.register(hub.model(1), None, push=True)
     git(ada.top, "tag", "--force", "model-v1", "model-v1^{}")  # as a CI's checkout does
     assert ada.registry.fetch().moved == ()
+
+
+@pytest.mark.parametrize("name", [b"a\xc2\xa0b-v1", b"model-v1\xe2\x80\xa8-v2", b"\xff-v1"])
+def test_tags_of_odd_names_are_in_nobodys_way(
+    hub: Hub, ada: Machine, git: Git, name: bytes
+) -> None:
+    """Git lets a name hold what Python takes for a blank or a line's end, and any bytes."""
+    ada.registry.register(hub.model(1), None, push=True)
+    git(hub.bare, "update-ref", f"refs/tags/{os.fsdecode(name)}", "main")
+    git(ada.top, "fetch", "--quiet", "--tags")
+    fetched = ada.registry.fetch()
+    assert ([v.name for v in fetched.tags], fetched.moved, fetched.new) == (["v1"], (), ())
+    assert ada.registry.register(hub.model(2), None, push=True) == "v2"
+    assert not [c for c in ModelRegistry.diagnose(ada.top) if "broke" in c.message]
 
 
 def test_fetch_brings_versions_that_a_clone_left_behind(hub: Hub, ada: Machine, git: Git) -> None:
