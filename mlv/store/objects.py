@@ -130,6 +130,21 @@ def _answer(stdout: IO[bytes]) -> Object | None:
     return Object(words[0].decode(), words[1].decode(), data[:-1])
 
 
+def read_named(stdout: IO[bytes]) -> tuple[str, Object] | None:
+    """Read ``<id> <kind> <size> <name>`` and that object's bytes; None where no more is to come."""
+    header = stdout.readline()
+    if not header:
+        return None
+    words = header.split()
+    if len(words) <= len(Object._fields):  # missing
+        raise BrokenPipeError
+    oid, kind, size, name = words
+    data = stdout.read(int(size) + 1)
+    if len(data) != int(size) + 1:
+        raise BrokenPipeError
+    return name.decode(errors="replace"), Object(oid.decode(), kind.decode(), data[:-1])
+
+
 def _end(held: list[process.Running]) -> None:
     while held:
         running = held.pop()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
     from mlv.store.config import Config
     from mlv.store.git import Git
-    from mlv.store.objects import Entry
+    from mlv.store.objects import Entry, Object
 
 FOLDER = "registry"
 _MOST_TREES = 256
@@ -34,7 +34,7 @@ SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
 REGISTERED_BY_MLV = "Mlv-Action: register"
 _TAGS, _KEPT = "refs/tags/", "refs/mlv/"
 EVERY_TAG = f"{_TAGS}*-v*"
-_FIELDS = ("refname", "objectname", "objecttype", "*objectname", "contents")
+_OBJECT = b"object "
 
 
 def folder_of(model: str) -> str:
@@ -82,7 +82,7 @@ class Tag(NamedTuple):
     version: Version
     oid: str
     commit: str
-    message: str | None
+    message: bytes | None
 
 
 class Record(NamedTuple):
@@ -270,17 +270,14 @@ class Versions:
 
     def _tags(self, model: str | None) -> Iterator[Tag]:
         """Read these refs while git is still writing of them, so that both work at once."""
-        form = "".join(f"%({field})%00" for field in _FIELDS)
         # By this order a tag comes before the second ref of its version.
-        argv = ("for-each-ref", "--sort=-refname", f"--format={form}", *ref_patterns(model))
-        fields = self.git.fields(*argv)
         seen: set[Version] = set()
-        for ref, oid, kind, peeled, message in zip(*[iter(fields)] * len(_FIELDS), strict=False):
-            version = version_of(ref.lstrip("\n"))
+        for ref, found in self.git.read_refs(*ref_patterns(model)):
+            version = version_of(ref)
             if version is None or version in seen or (model and version.model != model):
                 continue
             seen.add(version)
-            yield Tag(version, oid, peeled or oid, message if kind == TAG else None)
+            yield _tag(version, found)
 
     def names(self, model: str | None = None) -> list[Version]:
         """Name every version whose tag or kept ref is here, without reading what it holds."""
@@ -358,9 +355,9 @@ class Versions:
                 continue
             if found.kind == COMMIT:
                 return Tag(version, found.oid, found.oid, None)
-            head, _, message = found.data.decode(errors="replace").partition("\n\n")
+            head, _, message = found.data.partition(b"\n\n")
             # Of a header that stands twice, git takes the first.
-            lines = reversed(head.split("\n"))
+            lines = reversed(head.decode(errors="replace").split("\n"))
             facts = dict(line.split(" ", 1) for line in lines if " " in line)
             if found.kind != TAG or facts.get("type") != COMMIT:
                 return None
@@ -417,9 +414,17 @@ def check_writable(versions: Versions, tip: Tip) -> None:
         )
 
 
-def _manifest_in(message: str | None) -> bytes | None:
+def _tag(version: Version, found: Object) -> Tag:
+    """Read a tag as git hands it out; of anything else take the thing itself."""
+    if found.kind != TAG or not found.data.startswith(_OBJECT):
+        return Tag(version, found.oid, found.oid, None)
+    named = found.data[len(_OBJECT) :].partition(b"\n")[0]
+    message = found.data.partition(b"\n\n")[2].lstrip(b"\n")
+    return Tag(version, found.oid, named.decode(errors="replace"), message)
+
+
+def _manifest_in(message: bytes | None) -> bytes | None:
     """Cut the manifest out of a tag's message: subject, empty line, manifest, signature."""
-    body = (message or "").partition("\n\n")[2]
-    body = body.partition("\n-----BEGIN ")[0]
-    body = body.rstrip("\n")
-    return (body + "\n").encode() if body.startswith("{") else None
+    body = (message or b"").partition(b"\n\n")[2]
+    body = body.partition(b"\n-----BEGIN ")[0]
+    return body.rstrip(b"\n") + b"\n" if body.startswith(b"{") else None
