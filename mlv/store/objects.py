@@ -69,9 +69,23 @@ class ObjectReader:
         return self._ask([name])[0]
 
     def read_many(self, names: Sequence[str]) -> Iterator[Object | None]:
-        """Read objects in turn, without waiting for one before asking for the next."""
-        for at in range(0, len(names), _AT_ONCE):
-            yield from self._ask(names[at : at + _AT_ONCE])
+        """Read many objects in turn, by a git of their own that reads on meanwhile."""
+        if not names:
+            return
+        running = process.start(["git", "cat-file", "--batch"], cwd=self._folder)
+        assert running.stdin
+        assert running.stdout
+        asked = 0
+        try:
+            for at in range(len(names)):
+                if asked < min(at + _AT_ONCE, len(names)):
+                    _write(running.stdin, names[asked : asked + _AT_ONCE])
+                    asked += _AT_ONCE
+                yield _answer(running.stdout)
+        except BrokenPipeError as error:
+            raise self._why(names[0]) from error
+        finally:
+            process.stop(running)
 
     def read_tree(self, name: str) -> list[Entry] | None:
         """Read a tree's entries; None if there is no such, or it is not a tree."""
@@ -97,8 +111,7 @@ class ObjectReader:
         stdin, stdout = running.stdin, running.stdout
         assert stdin
         assert stdout
-        stdin.write("".join(f"{name}\n" for name in names).encode())
-        stdin.flush()
+        _write(stdin, names)
         return [_answer(stdout) for _ in names]
 
     def _running(self) -> process.Running:
@@ -114,6 +127,11 @@ class ObjectReader:
             code=result.code,
             stderr=result.stderr,
         )
+
+
+def _write(stdin: IO[bytes], names: Sequence[str]) -> None:
+    stdin.write("".join(f"{name}\n" for name in names).encode())
+    stdin.flush()
 
 
 def _answer(stdout: IO[bytes]) -> Object | None:
