@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.names import Version
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
 
+_ATTEMPTS = 20
+_LONGEST_PAUSE = 2.0  # seconds
 _TAGS = "refs/tags/"
 _PEELED = "^{}"  # after a tag's name: what it names
 
@@ -72,6 +76,22 @@ class Fetched(NamedTuple):
 
 def fetch(share: Share) -> Fetched:
     """Bring the registry branch and every version's tag that is not here; overwrite nothing."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _fetch(share)
+        except ChangedMeanwhile:  # a number was taken here in the moment when it was to come
+            if attempt == _ATTEMPTS - 1:
+                raise
+        pause(attempt)
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def pause(attempt: int) -> None:
+    """Wait a moment after a lost race, longer each time, so that many do not stay in step."""
+    time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
+
+
+def _fetch(share: Share) -> Fetched:
     versions, remote = share.versions, share.remote
     there = remote.refs(share.branch_ref, f"{_TAGS}*-v*", f"{_TAGS}*-v*{_PEELED}")
     tip = there.pop(share.branch_ref, None)
@@ -79,12 +99,14 @@ def fetch(share: Share) -> Fetched:
     tags = {version: oid for version, oid in named if version}
     here = {**versions.tag_ids("refs/mlv/"), **versions.tag_ids()}
     new = sorted(tags.keys() - here.keys())
+    other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
+    taken = [v for v in other if _id(share.git, kept_ref(v))]
     refspecs = [f"{_TAGS}{v.tag}:{_TAGS}{v.tag}" for v in new]
+    # Of others' versions under our numbers the objects, without a ref: renumbering needs them.
+    refspecs += [f"{_TAGS}{v.tag}" for v in taken if share.git.objects.read(tags[v]) is None]
     if tip and tip != _id(share.git, versions.remote_ref):
         refspecs.append(f"+{share.branch_ref}:{versions.remote_ref}")
     remote.fetch(refspecs)
-    other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
-    taken = [v for v in other if _id(share.git, kept_ref(v))]
     moved = [v for v in other if v not in taken and _is_other(versions, v, there)]
     _let_go(share, tags)
     return Fetched(tip, tags, tuple(new), tuple(moved), tuple(taken))
