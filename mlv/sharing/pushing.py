@@ -102,16 +102,18 @@ class _State(NamedTuple):
         )
 
 
-def push(share: Share, here: Versions, order: Order) -> Pushed:
+def push(share: Share, here: Versions, order: Order, fetched: Fetched | None = None) -> Pushed:
     """Publish versions and branch; what somebody else's number stands in the way of, anew.
 
-    ``here`` reads the branch as it is in this clone.
+    ``here`` reads the branch as it is in this clone; ``fetched`` is what the caller has just
+    fetched, if so: should it be old, the first attempt fails, and the next one asks.
     """
     state = _State(order)
     with open_dvc(share.git.layout) as dvc:
         for attempt in range(_ATTEMPTS):
             with _one_at_a_time(share) if attempt else contextlib.nullcontext():
-                fetched = fetch(share)
+                if attempt or fetched is None:
+                    fetched = fetch(share)
                 try:
                     state = _renumber_taken(share, here, fetched, state)
                     records = _chosen(share, fetched, state.order)

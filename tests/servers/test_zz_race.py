@@ -17,3 +17,4 @@ def test_reg(share, mlv, write_model, git, gitover, dvcover):
         if e.code: print(e.code, e.stdout, e.stderr)
     print(sorted(int(t.split("-v")[1]) for t in git(shared.bare, "tag").split()))
     print(sorted(e.stdout.strip() for e in ended))
+    import subprocess
