@@ -28,7 +28,6 @@ from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, kept_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from contextlib import AbstractContextManager
 
     from mlv.domain.names import Version
     from mlv.sharing.share import Fetched, Share
@@ -109,30 +108,26 @@ def push(share: Share, here: Versions, order: Order, fetched: Fetched | None = N
     fetched, if so: should it be old, the first attempt fails, and the next one asks.
     """
     state = _State(order)
-    with open_dvc(share.git.layout) as dvc:
+    with open_dvc(share.git.layout) as dvc, contextlib.ExitStack() as turn:
         for attempt in range(_ATTEMPTS):
-            with _one_at_a_time(share) if attempt else contextlib.nullcontext():
-                if attempt or fetched is None:
-                    fetched = fetch(share)
-                try:
-                    state = _renumber_taken(share, here, fetched, state)
-                    records = _chosen(share, fetched, state.order)
-                    tip = _branch_to_push(share, here, fetched) if order.branch else None
-                    state = _deliver(share, dvc, fetched, records, tip, state)
-                    return _publish(share, dvc, fetched, records, tip, state.pushed)
-                except ChangedMeanwhile:
-                    if attempt == _ATTEMPTS - 1:
-                        raise
+            if attempt or fetched is None:
+                fetched = fetch(share)
+            try:
+                state = _renumber_taken(share, here, fetched, state)
+                records = _chosen(share, fetched, state.order)
+                tip = _branch_to_push(share, here, fetched) if order.branch else None
+                state = _deliver(share, dvc, fetched, records, tip, state)
+                return _publish(share, dvc, fetched, records, tip, state.pushed)
+            except ChangedMeanwhile:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            if not attempt:
+                # Who lost to another clone need not race those of this one as well. The bytes are
+                # where they belong by now, so nobody waits for them.
+                lock = share.git.layout.common_dir / _LOCK
+                turn.enter_context(exclusive(lock, patience=_LOCK_PATIENCE))
             pause(attempt)
     raise AssertionError  # pragma: no cover - the loop returns or raises
-
-
-def _one_at_a_time(share: Share) -> AbstractContextManager[None]:
-    """Keep others of this clone waiting: who lost a race once need not race them as well.
-
-    By then the bytes are where they belong, so nobody waits for them.
-    """
-    return exclusive(share.git.layout.common_dir / _LOCK, patience=_LOCK_PATIENCE)
 
 
 def _renumber_taken(share: Share, here: Versions, fetched: Fetched, state: _State) -> _State:

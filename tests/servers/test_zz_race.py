@@ -11,7 +11,7 @@ def test_reg(share, mlv, write_model, git, gitover, dvcover):
         clone = shared.clone(f"p{c}")
         parts.append((clone, [["register", str(write_model(clone.parent / f"{c}-{k}.pkl", c*8+k)), "--no-preprocessor", "--push", "--quiet"] for k in range(m)]))
     t = time.monotonic()
-    ended = crowd(parts, 600)
+    os.environ["GIT_TRACE"]="/tmp/servers2/trace"; ended = crowd(parts, 600)
     print(f"\n=== {gitover} {dvcover} {time.monotonic()-t:.1f}s", Counter(e.code for e in ended))
     for e in ended:
         if e.code: print(e.code, e.stdout, e.stderr)
