@@ -1,8 +1,8 @@
-"""Many mlv at once, started by `crowd` in the tests: each a process of its own, and warm.
+"""Many mlv at once, each a process of its own, and warm; a script as well, which they run in.
 
-A cold DVC takes seconds, and most of a race would be imports. So a driver imports all that mlv
-and its remotes need, says that it is ready, and waits for a line; then it forks one child for each
-command and answers what became of them.
+A cold DVC takes seconds, and most of a race would be imports. So a driver imports what mlv and its
+remotes need, says that it is ready, and waits. Then it forks a child for each worker, which runs
+its commands one after the other, and tells what became of them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    Command = Sequence[str]
+    Worker = Sequence[Command]
+
+PATIENCE = 500  # seconds, on a machine that does something else as well
 NEEDED = (
     *("mlv.cli.sharing", "mlv.cli.registering", "mlv.cli.moving"),
     *("mlv.sharing.branch", "mlv.sharing.pushing", "mlv.promotion", "mlv.registration"),
@@ -45,74 +49,74 @@ def drive() -> None:
     for name in NEEDED:
         importlib.import_module(name)
     print("ready", flush=True)
-    commands: list[list[str]] = json.loads(sys.stdin.readline())
+    workers: list[list[list[str]]] = json.loads(sys.stdin.readline())
     with tempfile.TemporaryDirectory() as folder:
-        started = [fork(argv, Path(folder, str(at))) for at, argv in enumerate(commands)]
-        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in started]
-        said = [
-            [Path(folder, f"{at}.{stream}").read_text() for stream in ("out", "err")]
-            for at in range(len(commands))
-        ]
-    print(json.dumps([[code, *each] for code, each in zip(codes, said, strict=True)]), flush=True)
+        notes = [Path(folder, str(at)) for at in range(len(workers))]
+        started = [fork(*each) for each in zip(workers, notes, strict=True)]
+        for pid in started:
+            os.waitpid(pid, 0)
+        ended = [json.loads(note.read_text()) for note in notes]
+    print(json.dumps(ended), flush=True)
 
 
-def fork(argv: list[str], said: Path) -> int:
-    """Run a command in a child, and give its pid."""
+def fork(commands: list[list[str]], note: Path) -> int:
+    """Run commands in a child, which leaves a note of them, and give its pid."""
     pid = os.fork()
     if pid:
         return pid
-    for descriptor, stream in ((1, "out"), (2, "err")):
-        into = os.open(said.with_suffix(f".{stream}"), os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        note.write_text(json.dumps([run(argv, note) for argv in commands]))
+    finally:
+        os._exit(0)
+
+
+def run(argv: list[str], note: Path) -> Ended:
+    """Run mlv in this process, as its script does."""
+    from mlv.cli import main
+
+    files = [note.with_suffix(suffix) for suffix in (".out", ".err")]
+    for descriptor, path in enumerate(files, start=1):
+        into = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(into, descriptor)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.close(into)
     sys.argv = ["mlv", *argv]
     code = 99
     try:
-        from mlv.cli import main
-
         main()
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 98
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        code = end.code if isinstance(end.code, int) else 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return Ended(argv, code, *(path.read_text() for path in files))
 
 
 # In the tests -------------------------------------------------------------------------------
 
 
-def crowd(parts: Sequence[tuple[Path, Sequence[Sequence[str]]]], patience: float) -> list[Ended]:
-    """Run all commands of all clones at once, one driver a clone; give how each ended."""
+def crowd(clones: Sequence[tuple[Path, Sequence[Worker]]]) -> list[Ended]:
+    """Run all workers of all clones at once, one driver a clone; give how each command ended."""
+    driver = (sys.executable, "-P", __file__)
+    pipe = subprocess.PIPE
     drivers = [
-        subprocess.Popen(
-            (sys.executable, "-P", __file__),
-            cwd=clone,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for clone, _ in parts
+        subprocess.Popen(driver, cwd=clone, stdin=pipe, stdout=pipe, text=True)
+        for clone, _ in clones
     ]
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + PATIENCE
     try:
-        for driver in drivers:
-            assert driver.stdout
-            assert driver.stdout.readline() == "ready\n"
-        for driver, (_, commands) in zip(drivers, parts, strict=True):
-            assert driver.stdin
-            driver.stdin.write(json.dumps(commands) + "\n")
-            driver.stdin.flush()
-        ended = []
-        for driver, (_, commands) in zip(drivers, parts, strict=True):
-            answer, _ = driver.communicate(timeout=deadline - time.monotonic())
-            told = json.loads(answer)
-            ended += [Ended(list(a), *how) for a, how in zip(commands, told, strict=True)]
+        for each in drivers:
+            assert each.stdout
+            assert each.stdout.readline() == "ready\n"
+        for each, (_, workers) in zip(drivers, clones, strict=True):
+            assert each.stdin
+            each.stdin.write(json.dumps(workers) + "\n")
+            each.stdin.flush()
+        answers = [each.communicate(timeout=deadline - time.monotonic())[0] for each in drivers]
     finally:
-        for driver in drivers:
-            driver.kill()
-            driver.wait()
-    return ended
+        for each in drivers:
+            each.kill()
+            each.communicate()
+    told = [worker for answer in answers for worker in json.loads(answer)]
+    return [Ended(*command) for worker in told for command in worker]
 
 
 if __name__ == "__main__":
