@@ -46,8 +46,8 @@ def test_sixty_four_register_at_once(
     workers = []
     written = Counter[str]()
     for clone in clones:
-        models = [write_model(shared.folder / f"{seed}.pkl", seed) for seed, _ in
-                  zip(seeds, range(PROCESSES), strict=False)]  # fmt: skip
+        mine = [next(seeds) for _ in range(PROCESSES)]
+        models = [write_model(shared.folder / f"{seed}.pkl", seed) for seed in mine]
         written.update(hashlib.sha256(model.read_bytes()).hexdigest() for model in models)
         register = [("register", str(model), "--no-preprocessor", *TOLD) for model in models]
         workers.append((clone, [[command] for command in register]))
