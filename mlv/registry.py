@@ -158,17 +158,21 @@ class ModelRegistry:
         model = self._references.one_model()
         request = Request.of(model, sources, metrics, metadata)
         is_pushed = self.config.push if push is None else push
-        if is_pushed:
-            self.fetch()  # numbers go on from the remote's
+        # Numbers go on from the remote's.
+        fetched = self.fetch() if is_pushed else None
         with on_disk(self.path):
             registered = register(self._versions, request, self.config.of(model), self._progress)
         self._tell((*registered.notes, *self._distrust(registered.manifest.version)))
-        return self._publish(registered) if is_pushed else registered
+        return self._publish(registered, fetched) if fetched else registered
 
-    def _publish(self, registered: Registered) -> Registered:
+    def _publish(self, registered: Registered, fetched: Fetched) -> Registered:
+        from mlv.sharing import pushing
+
         tag = registered.manifest.version.tag
+        order = pushing.Order((registered.manifest.version,), branch=False)
         try:
-            pushed = self.push(tag)
+            with on_disk(self.path):
+                pushed = pushing.push(self._share(), self._versions, order, fetched)
         except RegistryError:
             self._notify(f"{tag} is registered here, and not published: mlv push {tag} does that")
             raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
@@ -13,7 +11,7 @@ from mlv.moving.promotion import Change, changes, check_reason, decide, reflog
 from mlv.sharing.following import catch_up, follow
 from mlv.sharing.objects import deliver, deliver_own
 from mlv.sharing.pushing import announce, moved, protected, settle, tag_update
-from mlv.sharing.share import fetch
+from mlv.sharing.share import fetch, pause
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record
 
 _ATTEMPTS = 50
-_LONGEST_PAUSE = 0.5  # seconds
 
 
 def carry_out(share: Share, plan: Plan, fetched: Fetched) -> Change:
@@ -42,7 +39,7 @@ def carry_out(share: Share, plan: Plan, fetched: Fetched) -> Change:
         except ChangedMeanwhile as error:
             if attempt == _ATTEMPTS - 1 or not isinstance(error, _LostRace):
                 raise
-        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * (attempt + 1))))  # noqa: S311
+        pause(attempt)
         fetched = fetch(share)
     raise AssertionError  # pragma: no cover - the loop returns or raises
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import time
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.pointer import PURGED
 from mlv.errors import (
     ChangedMeanwhile,
-    ConfigError,
     IntegrityError,
     RefusedByRemote,
     StatusError,
 )
-from mlv.registering.publication import renumber
 from mlv.sharing.objects import (
     Delivered,
     deliver,
@@ -23,9 +20,11 @@ from mlv.sharing.objects import (
     refuse_credentials,
 )
 from mlv.sharing.pushcheck import check_successor
-from mlv.sharing.share import fetch
+from mlv.sharing.renumbering import renumber_taken
+from mlv.sharing.share import fetch, pause
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
+from mlv.store.locks import exclusive
 from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, kept_ref, tag_ref
 
 if TYPE_CHECKING:
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record, Tip, Versions
 
 _ATTEMPTS = 200  # many may register at once; of those who try, one wins each time
-_LONGEST_PAUSE = 0.5  # seconds
+_LOCK = "mlv/.push.lock"
+_LOCK_PATIENCE = 600.0  # seconds; others of this clone may be publishing over a slow line
 _MOST_AT_ONCE = 300  # refs in one push: what a command line can hold, also on Windows
 
 
@@ -55,10 +55,6 @@ class Pushed(NamedTuple):
     objects: int = 0
     size: int = 0
 
-    def with_objects(self, done: Delivered) -> Pushed:
-        """Count objects that went to the DVC remote."""
-        return self._replace(objects=self.objects + done.objects, size=self.size + done.size)
-
 
 class Order(NamedTuple):
     """What to push: the versions named, or, where none is, all that are not published.
@@ -73,23 +69,66 @@ class Order(NamedTuple):
     branch: bool = True
 
 
-def push(share: Share, here: Versions, order: Order) -> Pushed:
+class _State(NamedTuple):
+    """What stays from one attempt to the next.
+
+    ``delivered`` are versions, by the number that they first had, and commits whose objects were
+    seen on the DVC remote: a new number changes no object.
+    """
+
+    order: Order
+    pushed: Pushed = Pushed()
+    delivered: frozenset[Version | str] = frozenset()
+
+    def first_number(self, version: Version) -> Version:
+        """Give the version as the user knows it."""
+        return next((old for old, now in self.pushed.renumbered if now == version), version)
+
+    def with_number(self, old: Version, new: Version) -> _State:
+        """Have a version under a new number."""
+        others = [pair for pair in self.pushed.renumbered if pair[1] != old]
+        renumbered = (*others, (self.first_number(old), new))
+        named = tuple(new if each == old else each for each in self.order.named)
+        return self._replace(
+            order=self.order._replace(named=named),
+            pushed=self.pushed._replace(renumbered=renumbered),
+        )
+
+    def with_objects(self, of: Version | str, done: Delivered) -> _State:
+        """Count objects that went to the DVC remote."""
+        size, objects = self.pushed.size + done.size, self.pushed.objects + done.objects
+        return self._replace(
+            pushed=self.pushed._replace(objects=objects, size=size), delivered=self.delivered | {of}
+        )
+
+
+def push(share: Share, here: Versions, order: Order, fetched: Fetched | None = None) -> Pushed:
     """Publish versions and branch; what somebody else's number stands in the way of, anew.
 
-    ``here`` reads the branch as it is in this clone.
+    ``here`` reads the branch as it is in this clone; ``fetched`` is what the caller has just
+    fetched, if so: should it be old, the first attempt fails, and the next one asks.
     """
-    pushed = Pushed()
+    state = _State(order)
     share = share._replace(notify=_once(share.notify))
-    with open_dvc(share.git.layout) as dvc:
+    with open_dvc(share.git.layout) as dvc, contextlib.ExitStack() as turn:
         for attempt in range(_ATTEMPTS):
-            fetched = fetch(share)
+            if attempt or fetched is None:
+                fetched = fetch(share)
             try:
-                order, pushed = _renumber_taken(share, here, fetched, order, pushed)
-                return _attempt(share, here, dvc, fetched, order, pushed)
+                state = _renumber_taken(share, here, fetched, state)
+                records = _chosen(share, fetched, state.order)
+                tip = _branch_to_push(share, here, fetched) if order.branch else None
+                state = _deliver(share, dvc, fetched, records, tip, state)
+                return _publish(share, dvc, fetched, records, tip, state.pushed)
             except ChangedMeanwhile:
                 if attempt == _ATTEMPTS - 1:
                     raise
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * (attempt + 1))))  # noqa: S311
+            if not attempt:
+                # Who lost to another clone need not race those of this one as well. The bytes are
+                # where they belong by now, so nobody waits for them.
+                lock = share.git.layout.common_dir / _LOCK
+                turn.enter_context(exclusive(lock, patience=_LOCK_PATIENCE))
+            pause(attempt)
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
@@ -105,22 +144,41 @@ def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-def _attempt(
-    share: Share, here: Versions, dvc: Dvc, fetched: Fetched, order: Order, pushed: Pushed
-) -> Pushed:
-    records = _chosen(share, fetched, order)
+def _renumber_taken(share: Share, here: Versions, fetched: Fetched, state: _State) -> _State:
+    for version in fetched.taken:
+        if not state.order.named or version in state.order.named:
+            new = renumber_taken(share, here, version, fetched.tags[version])
+            state = state.with_number(version, new)
+    return state
+
+
+def _deliver(
+    share: Share, dvc: Dvc, fetched: Fetched, records: list[Record], tip: Tip | None, state: _State
+) -> _State:
+    """Have on the DVC remote whatever was not seen there before."""
     for record in records:
-        if record.tag.version not in fetched.tags:
-            announce(share, record)
-        pushed = pushed.with_objects(deliver(share, dvc, record, partial=order.partial))
+        version = record.tag.version
+        first = state.first_number(version)
+        if first not in state.delivered:
+            if version not in fetched.tags:
+                announce(share, record)
+            done = deliver(share, dvc, record, partial=state.order.partial)
+            state = state.with_objects(first, done)
+    if tip and tip.local and tip.local not in state.delivered:
+        branch = share.versions.config.branch
+        refuse_credentials(share, tip.local, branch)
+        done = deliver_outputs(share, dvc, dvc.outputs(tip.local), branch)
+        _tell_lacking(share, done)
+        state = state.with_objects(tip.local, done)
+    return state
+
+
+def _publish(
+    share: Share, dvc: Dvc, fetched: Fetched, records: list[Record], tip: Tip | None, pushed: Pushed
+) -> Pushed:
     fresh = [r for r in records if r.tag.version not in fetched.tags]
-    tip = _branch_to_push(share, here, fetched) if order.branch else None
     updates = [tag_update(record) for record in fresh]
     if tip and tip.local:
-        refuse_credentials(share, tip.local, share.versions.config.branch)
-        done = deliver_outputs(share, dvc, dvc.outputs(tip.local), share.versions.config.branch)
-        pushed = pushed.with_objects(done)
-        _tell_lacking(share, done)
         updates.append(RefUpdate(share.branch_ref, tip.local, fetched.tip or NO_OBJECT))
     try:
         for at in range(0, len(updates), _MOST_AT_ONCE):
@@ -232,41 +290,6 @@ def protected(share: Share, error: RefusedByRemote, commit: str | None) -> Refus
         f"git push {remote} {commit[:12]}:refs/heads/mlv-{commit[:7]}, and open one from there; "
         "mlv push REF publishes a version without the branch",
         refs=error.refs,
-    )
-
-
-# Numbers that somebody else published first --------------------------------------------------
-
-
-def _renumber_taken(
-    share: Share, here: Versions, fetched: Fetched, order: Order, pushed: Pushed
-) -> tuple[Order, Pushed]:
-    """Register anew, under the next number, what somebody else's version has the number of."""
-    named, done = list(order.named), list(pushed.renumbered)
-    taken = [v for v in fetched.taken if not order.named or v in order.named]
-    share.remote.fetch([tag_ref(v) for v in taken])  # the objects, without a ref
-    for version in taken:
-        _refuse_promoted(here, version)
-        new = renumber(share.versions, version, fetched.tags[version])
-        first = next((old for old, now in done if now == version), version)
-        done = [pair for pair in done if pair[1] != version] + [(first, new)]
-        named = [new if each == version else each for each in named]
-    return order._replace(named=tuple(named)), pushed._replace(renumbered=tuple(done))
-
-
-def _refuse_promoted(here: Versions, version: Version) -> None:
-    """Refuse to renumber a version that the local branch has staged or promoted already."""
-    tip = here.tip()
-    if tip is None or tip.relation not in (AHEAD, DIVERGED, LOCAL_ONLY):
-        return
-    if version.number not in here.pointer(tip, version.model).status:
-        return
-    branch, remote = here.config.branch, here.config.remote
-    raise ConfigError(
-        f"{version.tag} was staged or promoted here before it was published, and somebody else "
-        f"published another {version.tag}",
-        hint=f"take the commits on {branch} back that name it (git reset --keep "
-        f"{remote}/{branch} on {branch}), then mlv push, then promote it under its new number",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ChangedMeanwhile, RegistryError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from mlv.store.versions import Versions
 
 _ATTEMPTS = 20
+_LONGEST_PAUSE = 2.0  # seconds
 
 
 class Share(NamedTuple):
@@ -72,6 +75,22 @@ class Fetched(NamedTuple):
 
 def fetch(share: Share) -> Fetched:
     """Bring the registry branch and every version's tag that is not here; overwrite nothing."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _fetch(share)
+        except ChangedMeanwhile:  # a number was taken here in the moment when it was to come
+            if attempt == _ATTEMPTS - 1:
+                raise
+        pause(attempt)
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def pause(attempt: int) -> None:
+    """Wait a moment after a lost race, longer each time, so that many do not stay in step."""
+    time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(attempt, 10))))  # noqa: S311
+
+
+def _fetch(share: Share) -> Fetched:
     versions, remote = share.versions, share.remote
     there = remote.refs(share.branch_ref, EVERY_TAG, f"{EVERY_TAG}{PEELED}")
     tip = there.pop(share.branch_ref, None)
@@ -80,6 +99,8 @@ def fetch(share: Share) -> Fetched:
     here, new = _bring(share, tags, tip)
     other = [v for v in sorted(tags.keys() & here.keys()) if tags[v] != here[v]]
     taken = [v for v in other if _id(share.git, kept_ref(v))]
+    # Of others' versions under our numbers the objects, without a ref: renumbering needs them.
+    remote.fetch([tag_ref(v) for v in taken if share.git.objects.read(tags[v]) is None])
     moved = [v for v in other if v not in taken and _is_other(versions, v, there)]
     _let_go(share, tags)
     return Fetched(tip, tags, tuple(new), tuple(moved), tuple(taken))
@@ -91,26 +112,18 @@ def _bring(
     """Bring what is not here; say what was here, and what is new.
 
     Git's fetch would overwrite a tag that another process of ours makes just then, so it brings
-    objects alone: the refs are made here, where they must not exist.
+    objects alone: the refs are made here, where they must not exist; else `ChangedMeanwhile`.
     """
     versions = share.versions
-    for attempt in range(_ATTEMPTS):
-        here = {**versions.kept_ids(), **versions.tag_ids()}
-        new = sorted(tags.keys() - here.keys())
-        refspecs = [tag_ref(v) for v in new]
-        if tip and tip != _id(share.git, versions.remote_ref):
-            refspecs.append(f"+{share.branch_ref}:{versions.remote_ref}")
-        share.remote.fetch(refspecs)
-        try:
-            if new:
-                made = [RefUpdate(tag_ref(v), tags[v], NO_OBJECT) for v in new]
-                share.git.update_refs(made)
-        except ChangedMeanwhile:
-            if attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            return here, new
-    raise AssertionError  # pragma: no cover - the loop returns or raises
+    here = {**versions.kept_ids(), **versions.tag_ids()}
+    new = sorted(tags.keys() - here.keys())
+    refspecs = [tag_ref(v) for v in new]
+    if tip and tip != _id(share.git, versions.remote_ref):
+        refspecs.append(f"+{share.branch_ref}:{versions.remote_ref}")
+    share.remote.fetch(refspecs)
+    if new:
+        share.git.update_refs([RefUpdate(tag_ref(v), tags[v], NO_OBJECT) for v in new])
+    return here, new
 
 
 def _let_go(share: Share, tags: Mapping[Version, str]) -> None:

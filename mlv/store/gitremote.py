@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 # A connection that says nothing for so long is dead; what the user's configuration says wins.
 _PATIENCE = 30  # seconds
-_SSH = f"ssh -o ConnectTimeout={_PATIENCE} -o ServerAliveInterval={_PATIENCE // 2}"
+_IS_SSH = re.compile(r"\s*(?:\S*/)?ssh(?:\s|$)")
 _LOCK = "mlv/.fetch.lock"
+_REFS_REFUSED = 1  # git fetch's exit code where a ref here is not what it was; quietly
 _FETCH_PATIENCE = 600.0  # seconds; another mlv may be fetching over a slow line
 PEELED = "^{}"  # after a tag's name: what it names
 _SAID = re.compile(r"^remote: (?:error: |fatal: )?(.*\S)", re.MULTILINE)
@@ -71,6 +72,11 @@ class GitRemote:
         # Two fetches of one clone would lock each other's refs out.
         with exclusive(self._git.layout.common_dir / _LOCK, patience=_FETCH_PATIENCE):
             result = self._ask(argv, stdin=lines.encode(errors="surrogateescape"))
+        if result.code == _REFS_REFUSED and not result.stderr.strip():
+            raise ChangedMeanwhile(
+                f"a ref changed here while {self.name} was fetched",
+                hint="run the command again: it decides anew",
+            )
         if result.code:
             raise self._unreachable(argv, result)
 
@@ -109,7 +115,13 @@ class GitRemote:
             raise self._unreachable(argv, result)
 
     def _judge(self, argv: tuple[str, ...], updates: Sequence[RefUpdate], result: Result) -> None:
-        """Ask what became of a push that failed; a cut line may have hidden that it succeeded."""
+        """Ask what became of a push that failed; a cut line may have hidden that it succeeded.
+
+        What git itself saw to be another there needs no asking.
+        """
+        for update in updates:
+            if f":{update.ref}\t[rejected] (stale info)".encode() in result.stdout:
+                raise self._changed(update)
         try:
             there = self.refs(*(u.ref for u in updates))
         except ProgramError:
@@ -147,10 +159,14 @@ class GitRemote:
     def _ask(self, args: Iterable[str], stdin: bytes = b"") -> Result:
         options = []
         if self._git.config("http.lowspeedlimit") is None:
-            options += ["-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={_PATIENCE}"]
-        if self._git.config("core.sshcommand") is None and "GIT_SSH" not in environment():
-            options += ["-c", f"core.sshCommand={_SSH}"]
-        return self._git.ask(*options, *args, stdin=stdin)
+            options += ["-c", "http.lowSpeedLimit=1"]
+        if self._git.config("http.lowspeedtime") is None:
+            options += ["-c", f"http.lowSpeedTime={_PATIENCE}"]
+        env = {}
+        stated = environment().get("GIT_SSH_COMMAND") or self._git.config("core.sshcommand")
+        if stated or "GIT_SSH" not in environment():
+            env["GIT_SSH_COMMAND"] = _patient(stated or "ssh")
+        return self._git.ask(*options, *args, stdin=stdin, env=env)
 
     def _unreachable(self, argv: tuple[str, ...], result: Result) -> ProgramError:
         error = failed(("git", *argv), result)
@@ -169,6 +185,16 @@ def _told(result: Result, flag: str) -> list[str]:
     """Give the lines of ``git push --porcelain`` about refs that bear a flag."""
     lines = result.stdout.decode(errors="replace").splitlines()
     return [line for line in lines if line.startswith(f"{flag}\t")]
+
+
+def _patient(command: str) -> str:
+    """Have an SSH command end when nobody answers; of two options OpenSSH takes the first."""
+    if not _IS_SSH.match(command):
+        return command
+    return (
+        f"{command} -o ConnectTimeout={_PATIENCE} -o ServerAliveInterval={_PATIENCE // 3 or 1} "
+        "-o ServerAliveCountMax=2"
+    )
 
 
 def _short(ref: str) -> str:

@@ -84,7 +84,9 @@ def test_a_listing_is_deleted_after_what_it_lists(
     push(opened, [listing, *members])
     remote = opened.remote()
     gone: list[str] = []
-    monkeypatch.setattr(remote._odb, "delete", gone.append)
+    monkeypatch.setattr(
+        remote._fs, "remove", lambda path: gone.append(remote._odb.path_to_oid(path))
+    )
     remote.delete([listing, *members])
     assert gone == [*sorted(members), listing]
 

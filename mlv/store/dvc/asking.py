@@ -12,7 +12,7 @@ from mlv.errors import ProgramError, RegistryError
 from mlv.store.disk import DISK_ERRORS, storage_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fsspec.callbacks import Callback
 
@@ -37,10 +37,11 @@ def _mute() -> None:
 
 
 @contextlib.contextmanager
-def asking(what: str) -> Iterator[None]:
+def asking(what: str, told: Callable[[Exception], RegistryError] | None = None) -> Iterator[None]:
     """Ask DVC for something: quietly, and with whatever it raises told in one line.
 
-    Its remotes' libraries raise all kinds of exceptions, so every kind is caught.
+    Its remotes' libraries raise all kinds of exceptions, so every kind is caught; ``told`` may
+    word them.
     """
     _mute()
     token = _IS_ASKED.set(True)
@@ -51,6 +52,8 @@ def asking(what: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise storage_error(error) from error
+        if told:
+            raise told(error) from error
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise ProgramError(
             f"DVC could not {what}: {said[0]}", hint=" ".join(said[1:3]) or "try it with dvc itself"

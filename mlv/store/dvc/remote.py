@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.store.dvc.asking import asking, callback
+from mlv.store.dvc.trouble import bound, is_absent, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from dvc.repo import Repo
     from dvc_data.hashfile.db import HashFileDB
+    from dvc_objects.fs.base import FileSystem
 
     from mlv.store.hashing import Progress
 
@@ -34,7 +38,7 @@ class Remote:
         self.name = place.remote
         self._repo = repo
         self._hash_name = place.hash_name
-        with asking(f"open the DVC remote {self.name!r}"):
+        with self._asking("open it"):
             self._odb: HashFileDB = repo.cloud.get_remote_odb(
                 self.name, "push", hash_name=place.hash_name
             )
@@ -44,26 +48,36 @@ class Remote:
         """Where it is, as the configuration says."""
         return str(self._repo.config["remote"][self.name].get("url"))
 
+    @contextlib.contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        with asking(what, lambda error: told(error, what, self.name, self.url)):
+            yield
+
+    @cached_property
+    def _fs(self) -> FileSystem:
+        bound(self._odb.fs)
+        return self._odb.fs
+
     def sizes(self, md5s: Iterable[str]) -> dict[str, int | None]:
         """Give the size in bytes of each of these objects that is there; None if it is not told.
 
-        An upload that was cut may have left less than the whole: compare.
+        An upload that was cut may have left less than the whole: compare. Raises `ProgramError`
+        where it cannot be told whether they are there.
         """
         asked = sorted(set(md5s))
         if not asked:
             return {}
-        with asking(f"ask the DVC remote {self.name!r} ({self.url})"):
-            fs = self._odb.fs
-            fs.fs.invalidate_cache()
+        found: dict[str, int | None] = {}
+        with self._asking("look for objects"):
+            self._fs.fs.invalidate_cache()
             paths = [self._odb.oid_to_path(md5) for md5 in asked]
-            answers = fs.info(paths, return_exceptions=True)
-            found: dict[str, int | None] = {}
+            answers = self._fs.info(paths, return_exceptions=True)
             for md5, answer in zip(asked, answers, strict=True):
-                if isinstance(answer, FileNotFoundError | NotADirectoryError):
-                    continue
                 if isinstance(answer, BaseException):
-                    raise answer
-                found[md5] = answer.get("size")
+                    if not is_absent(answer):
+                        raise answer
+                else:
+                    found[md5] = answer.get("size")
         return found
 
     def push(self, sources: Mapping[str, Path], progress: Progress) -> None:
@@ -76,7 +90,7 @@ class Remote:
 
     def _upload(self, sources: Mapping[str, Path], progress: Progress) -> None:
         failures: list[BaseException] = []
-        with asking(f"push to the remote {self.name!r} ({self.url})"):
+        with self._asking("store objects"):
             self._odb.add(
                 [str(path) for path in sources.values()],
                 self._repo.cache.local.fs,
@@ -91,36 +105,49 @@ class Remote:
 
     def fetch(self, md5s: Iterable[str], progress: Progress) -> None:
         """Bring objects into the cache; what is not there stays absent."""
-        with asking(f"fetch from the remote {self.name!r} ({self.url})"):
-            from dvc_data.hashfile.hash_info import HashInfo
-            from dvc_data.hashfile.transfer import transfer
-
-            wanted = [HashInfo(self._hash_name, md5) for md5 in md5s]
-            is_legacy = self._hash_name == LEGACY
-            cache = self._repo.cache.legacy if is_legacy else self._repo.cache.local
-            transfer(self._odb, cache, wanted, callback=callback(progress))
+        there = list(self.sizes(md5s))
+        if not there:
+            return
+        failures: list[BaseException] = []
+        is_legacy = self._hash_name == LEGACY
+        cache = self._repo.cache.legacy if is_legacy else self._repo.cache.local
+        with self._asking("fetch objects"):
+            # Not DVC's own transfer, which only logs what went wrong.
+            cache.add(
+                [self._odb.oid_to_path(md5) for md5 in there],
+                self._fs,
+                there,
+                check_exists=False,
+                verify=False,
+                callback=callback(progress),
+                on_error=lambda _, error: failures.append(error),
+            )
+            if failures:
+                raise failures[0]
 
     def read(self, md5: str) -> bytes | None:
         """Read an object; None if it is not there."""
-        with asking(f"read {md5} on the remote {self.name!r} ({self.url})"):
+        with self._asking(f"read {md5}"):
             try:
-                with self._odb.fs.open(self._odb.oid_to_path(md5), mode="rb") as file:
+                with self._fs.open(self._odb.oid_to_path(md5), mode="rb") as file:
                     return bytes(file.read())
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if not is_absent(error):
+                    raise
                 return None
 
     def download(self, md5: str, target: Path, progress: Progress) -> None:
         """Bring one object, which is there, to a path outside the cache."""
-        with asking(f"fetch from the remote {self.name!r} ({self.url})"):
-            self._odb.fs.get_file(
-                self._odb.oid_to_path(md5), str(target), callback=callback(progress)
-            )
+        with self._asking(f"fetch {md5}"):
+            path = self._odb.oid_to_path(md5)
+            self._fs.get_file(path, str(target), callback=callback(progress))
 
     def delete(self, md5s: Iterable[str]) -> None:
         """Delete objects, listings last; one that is gone already is no error."""
         for md5 in sorted(md5s, key=lambda md5: (md5.endswith(_LISTING), md5)):
-            with asking(f"take {md5} off the remote {self.name!r} ({self.url})"):
+            with self._asking(f"delete {md5}"):
                 try:
-                    self._odb.delete(md5)
-                except FileNotFoundError:
-                    continue
+                    self._fs.remove(self._odb.oid_to_path(md5))
+                except FileNotFoundError as error:
+                    if not is_absent(error):
+                        raise

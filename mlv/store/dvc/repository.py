@@ -124,10 +124,10 @@ class Dvc:
         if absent:
             remote = self.remote()
             raise NotFound(
-                f"{len(absent)} file(s) of {name} are not in the DVC cache, and the DVC remote "
-                f"{remote.name!r} ({remote.url}) did not give them",
-                hint="it cannot be reached (dvc status --cloud tells), or they were never pushed: "
-                "mlv push where the version was registered",
+                f"{len(absent)} file(s) of {name} are neither in the DVC cache nor on the DVC "
+                f"remote {remote.name!r} ({remote.url})",
+                hint="they were never pushed (mlv push where the version was registered), or were "
+                "deleted there",
             )
 
     def listed(self, md5: str) -> list[str] | None:
