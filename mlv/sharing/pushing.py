@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.pointer import PURGED
@@ -23,7 +21,7 @@ from mlv.sharing.objects import (
     refuse_credentials,
 )
 from mlv.sharing.pushcheck import check_successor
-from mlv.sharing.share import fetch
+from mlv.sharing.share import fetch, pause
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, kept_ref, tag_ref
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record, Tip, Versions
 
 _ATTEMPTS = 200  # many may register at once; of those who try, one wins each time
-_LONGEST_PAUSE = 0.5  # seconds
 _MOST_AT_ONCE = 300  # refs in one push: what a command line can hold, also on Windows
 
 
@@ -73,23 +70,20 @@ class Order(NamedTuple):
     branch: bool = True
 
 
-def push(share: Share, here: Versions, order: Order) -> Pushed:
-    """Publish versions and branch; what somebody else's number stands in the way of, anew.
-
-    ``here`` reads the branch as it is in this clone.
-    """
+def push(share: Share, order: Order) -> Pushed:
+    """Publish versions and branch; what somebody else's number stands in the way of, anew."""
     pushed = Pushed()
     share = share._replace(notify=_once(share.notify))
     with open_dvc(share.git.layout) as dvc:
         for attempt in range(_ATTEMPTS):
             fetched = fetch(share)
             try:
-                order, pushed = _renumber_taken(share, here, fetched, order, pushed)
-                return _attempt(share, here, dvc, fetched, order, pushed)
+                order, pushed = _renumber_taken(share, fetched, order, pushed)
+                return _attempt(share, dvc, fetched, order, pushed)
             except ChangedMeanwhile:
                 if attempt == _ATTEMPTS - 1:
                     raise
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * (attempt + 1))))  # noqa: S311
+                pause(attempt)
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
@@ -105,16 +99,14 @@ def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-def _attempt(
-    share: Share, here: Versions, dvc: Dvc, fetched: Fetched, order: Order, pushed: Pushed
-) -> Pushed:
+def _attempt(share: Share, dvc: Dvc, fetched: Fetched, order: Order, pushed: Pushed) -> Pushed:
     records = _chosen(share, fetched, order)
     for record in records:
         if record.tag.version not in fetched.tags:
             announce(share, record)
         pushed = pushed.with_objects(deliver(share, dvc, record, partial=order.partial))
     fresh = [r for r in records if r.tag.version not in fetched.tags]
-    tip = _branch_to_push(share, here, fetched) if order.branch else None
+    tip = _branch_to_push(share, fetched) if order.branch else None
     updates = [tag_update(record) for record in fresh]
     if tip and tip.local:
         refuse_credentials(share, tip.local, share.versions.config.branch)
@@ -196,9 +188,9 @@ def tag_update(record: Record) -> RefUpdate:
     return RefUpdate(tag_ref(record.tag.version), record.tag.oid, NO_OBJECT)
 
 
-def _branch_to_push(share: Share, here: Versions, fetched: Fetched) -> Tip | None:
+def _branch_to_push(share: Share, fetched: Fetched) -> Tip | None:
     """Give the local branch if it is ahead; one that diverged stays, with a word."""
-    tip = here.tip()
+    here, tip = share.here, share.here.tip()
     if tip is None or tip.local is None:
         return None
     branch, remote = here.config.branch, share.remote.name
@@ -239,14 +231,14 @@ def protected(share: Share, error: RefusedByRemote, commit: str | None) -> Refus
 
 
 def _renumber_taken(
-    share: Share, here: Versions, fetched: Fetched, order: Order, pushed: Pushed
+    share: Share, fetched: Fetched, order: Order, pushed: Pushed
 ) -> tuple[Order, Pushed]:
     """Register anew, under the next number, what somebody else's version has the number of."""
     named, done = list(order.named), list(pushed.renumbered)
     taken = [v for v in fetched.taken if not order.named or v in order.named]
     share.remote.fetch([tag_ref(v) for v in taken])  # the objects, without a ref
     for version in taken:
-        _refuse_promoted(here, version)
+        _refuse_promoted(share.here, version)
         new = renumber(share.versions, version, fetched.tags[version])
         first = next((old for old, now in done if now == version), version)
         done = [pair for pair in done if pair[1] != version] + [(first, new)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ChangedMeanwhile, RegistryError
@@ -19,11 +21,16 @@ if TYPE_CHECKING:
     from mlv.store.versions import Versions
 
 _ATTEMPTS = 20
+_LONGEST_PAUSE = 0.5  # seconds
 
 
 class Share(NamedTuple):
-    """A repository and its Git remote. ``versions`` reads the branch as the remote has it."""
+    """A repository and its Git remote.
 
+    ``here`` reads the branch as it is in this clone, ``versions`` as the remote has it.
+    """
+
+    here: Versions
     versions: Versions
     remote: GitRemote
     notify: Callable[[str], None]
@@ -83,6 +90,11 @@ def fetch(share: Share) -> Fetched:
     moved = [v for v in other if v not in taken and _is_other(versions, v, there)]
     _let_go(share, tags)
     return Fetched(tip, tags, tuple(new), tuple(moved), tuple(taken))
+
+
+def pause(attempt: int) -> None:
+    """Wait after a lost race, each loser for another time."""
+    time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * (attempt + 1))))  # noqa: S311
 
 
 def _bring(
