@@ -20,10 +20,11 @@ demo: $(READY) ## train, register, promote, compare and roll back in a throw-awa
 test: lint types ## every check and the whole test suite; ARGS="-k name" narrows the suite
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
 
-test-servers: $(SERVERS) ## the tests against real servers: Git and DVC over SSH, HTTP and S3
+test-servers: $(SERVERS) ## what takes longer: SSH, HTTP and S3 servers, and kills at every step
 	@PATH="$$PATH:/usr/sbin" command -v sshd >/dev/null || { \
 	    echo "make $@ needs an SSH server: apt-get install openssh-server" >&2; exit 1; }
-	$(BIN)/python -m pytest tests/servers -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests/servers tests/sharing/test_kills.py \
+	    -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check

@@ -61,15 +61,16 @@ DVC_CONFIG = """\
 
 
 SERVERS = Path(__file__).parent / "servers"
+LATER = (SERVERS, Path(__file__).parent / "sharing" / "test_kills.py")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave what needs real servers to those who ask: `pytest tests/servers`, `-m servers`."""
-    if collection_path != SERVERS or "servers" in config.option.markexpr:
+    """Leave real servers, and hundreds of kills, to those who ask: `pytest tests/servers`."""
+    if collection_path not in LATER or "servers" in config.option.markexpr:
         return None
     start = config.invocation_params.dir
     asked = [(start / arg.partition("::")[0]).resolve() for arg in config.args]
-    return None if any(path.is_relative_to(SERVERS) for path in asked) else True
+    return None if any(path.is_relative_to(collection_path) for path in asked) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -72,6 +72,7 @@ PURE = {
     "json",
     "math",
     "operator",
+    "orjson",
     "re",
     "string",
     "textwrap",

@@ -25,7 +25,7 @@ def list_command(session: Session) -> None:
     registry = session.open()
     versions = registry.versions()
     if session.as_json:
-        show.as_json([manifest.to_dict(status) for manifest, status in versions])
+        show.as_json_lines([manifest.to_dict(status) for manifest, status in versions])
         return
     several = len({manifest.version.model for manifest, _ in versions}) > 1
     if session.quiet:
@@ -46,15 +46,15 @@ def _table(versions: list[tuple[Manifest, str]]) -> list[str]:
     metrics = list(dict.fromkeys(name for m, _ in versions for name in m.metrics))[:_METRIC_COLUMNS]
     rows = []
     for manifest, status in versions:
-        is_live = status == "production"
+        is_live, tag, values = status == "production", manifest.version.tag, manifest.metrics
         rows.append(
             [
                 click.style(show.LIVE_MARK, fg="green") if is_live else " ",
-                show.heading(manifest.version.tag) if is_live else manifest.version.tag,
+                show.heading(tag) if is_live else tag,
                 show.status(status),
                 show.time(manifest.data["registered_at"]),
                 show.plain(manifest.data["registered_by"].partition(" <")[0]),
-                *(show.number(manifest.metrics.get(name)) for name in metrics),
+                *[show.number(values.get(name)) for name in metrics],
             ]
         )
     return show.table(

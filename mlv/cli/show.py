@@ -112,7 +112,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
     ``keep`` hold numbers and are set right.
     """
     columns = [list(column) for column in zip(headings, *rows, strict=True)]
-    widths = [max(_widths(column)) for column in columns]
+    taken = [_widths(column) for column in columns]
+    widths = [max(column) for column in taken]
     import shutil  # for tables alone: it is slow to import
 
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
@@ -120,10 +121,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
         count -= 1
     for column in columns:
         column[0] = heading(column[0])
-    padded = [
-        _pad(column, width, right=at >= keep)
-        for at, (column, width) in enumerate(zip(columns[:count], widths, strict=False))
-    ]
+    padded = [_pad(columns[at], taken[at], widths[at], right=at >= keep) for at in range(count)]
     lines = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
     if count < len(headings):
         hidden = ", ".join(headings[count:])
@@ -133,11 +131,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
 
 def _widths(cells: Sequence[str]) -> list[int]:
     """Say how much room each cell takes; colours take none."""
+    if "\x1b" not in "".join(cells):
+        return list(map(len, cells))
     return [len(click.unstyle(cell) if "\x1b" in cell else cell) for cell in cells]
 
 
-def _pad(cells: Sequence[str], width: int, *, right: bool) -> list[str]:
-    blanks = [" " * (width - taken) for taken in _widths(cells)]
+def _pad(cells: Sequence[str], taken: Sequence[int], width: int, *, right: bool) -> list[str]:
+    blanks = [" " * (width - length) for length in taken]
     if right:
         return [blank + cell for cell, blank in zip(cells, blanks, strict=True)]
     return [cell + blank for cell, blank in zip(cells, blanks, strict=True)]

@@ -12,12 +12,30 @@ _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _MANY_DIGITS = b"0" * 300  # a float holds a little more
 
 
-def read(data: bytes) -> Any:
+def read(data: bytes, *, many: bool = False) -> Any:
     """Parse JSON strictly; `ValueError` says what is wrong with it.
 
     Refused beside what is no JSON: a key twice, NaN and infinite or huge numbers, half characters,
-    nesting without end.
+    nesting without end. ``many`` is for thousands of documents: what is written just as mlv
+    writes it holds none of these, and is read several times as fast.
     """
+    document = _read_own(data) if many else None
+    return _read(data) if document is None else document
+
+
+def _read_own(data: bytes) -> Any:
+    """Parse a document that comes out the same when it is written again; None for any other."""
+    import orjson  # for thousands only: importing it takes longer than parsing some
+
+    try:
+        document = orjson.loads(data)
+        again = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+    return document if again == data else None
+
+
+def _read(data: bytes) -> Any:
     try:
         decoder = _SLOW if _MANY_DIGITS in data.translate(_AS_ZEROS) else _QUICK
         document = decoder.decode(data.decode())

@@ -92,7 +92,7 @@ class Event(NamedTuple):
 def timestamp(seconds: float) -> str:
     """Write a time in UTC as RFC 3339 does; one that no calendar has as the nearest it has."""
     whole = int(min(max(seconds, _EARLIEST), _LATEST))
-    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(whole, UTC).isoformat()[: -len('+00:00')]}Z"
 
 
 def arrange(moves: Sequence[Event], registrations: Sequence[Event]) -> list[Event]:

@@ -41,8 +41,8 @@ _ALL_FACTS = _FACTS | {"nfiles"}
 _TIME = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII
 )
-_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_is_md5 = re.compile(r"[0-9a-f]{32}(\.dir)?").fullmatch
+_is_sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
 _BIGGEST_JSON_DEPTH = 20
 _LONGEST_KEY = 200
 _BRIEF = 60
@@ -129,10 +129,10 @@ def create(
     return parse(Manifest(version, artifacts, data).to_bytes(), version)
 
 
-def parse(data: bytes, version: Version) -> Manifest:
-    """Read the manifest of ``version`` strictly."""
+def parse(data: bytes, version: Version, *, many: bool = False) -> Manifest:
+    """Read the manifest of ``version`` strictly; ``many``: as one of thousands."""
     try:
-        document = read(data)
+        document = read(data, many=many)
     except ValueError as error:
         raise _wrong(version, f"it is not JSON: {error}") from None
     if not isinstance(document, dict):
@@ -174,29 +174,30 @@ def _check_document(document: dict[str, Any], version: Version) -> None:
 
 def _check_lineage(version: Version, lineage: dict[str, Any]) -> None:
     for key, value in lineage.items():
-        is_fine = value is None or isinstance(value, str)
         if key == "dirty":
             is_fine = isinstance(value, list) and all(isinstance(path, str) for path in value)
         elif key == "stage":
             is_fine = isinstance(value, dict)
+        else:
+            is_fine = value is None or isinstance(value, str)
         if not is_fine:
             raise _wrong(version, f"its lineage has a wrong {key!r}")
 
 
 def _artifact(version: Version, role: str, facts: object) -> Artifact:
-    if not isinstance(facts, dict) or not _FACTS <= facts.keys() <= _ALL_FACTS:
+    if not isinstance(facts, dict) or facts.keys() not in (_FACTS, _ALL_FACTS):
         raise _wrong(version, f"the artifact {role!r} is not complete")
     path, md5, sha256 = facts["path"], facts["md5"], facts["sha256"]
     wrong = _wrong_path(role, path) if isinstance(path, str) else f"the path {path!r} is not one"
     if wrong:
         raise _wrong(version, wrong)
-    if not isinstance(md5, str) or not _MD5.fullmatch(md5):
+    if not isinstance(md5, str) or not _is_md5(md5):
         raise _wrong(version, f"the md5 of {role!r} is not one")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+    if not isinstance(sha256, str) or not _is_sha256(sha256):
         raise _wrong(version, f"the sha256 of {role!r} is not one")
     size, files = facts["size"], facts.get("nfiles")
     is_directory = md5.endswith(".dir")
-    if not _is_count(size) or (is_directory and not _is_count(files)):
+    if type(size) is not int or size < 0 or (is_directory and not _is_count(files)):
         raise _wrong(version, f"the size of {role!r} is not one")
     if files is not None and not is_directory:
         raise _wrong(version, f"{role!r} is a file, yet counts files")
@@ -282,6 +283,7 @@ def _check_key(kind: str, name: object) -> None:
         raise InvalidInput(f"{name!r} cannot be a {kind}", hint="use printable text")
 
 
+@lru_cache(maxsize=256)
 def _is_key(name: object) -> bool:
     return isinstance(name, str) and 0 < len(name) <= _LONGEST_KEY and name.isprintable()
 

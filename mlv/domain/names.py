@@ -59,6 +59,7 @@ def check_model(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
+@lru_cache(maxsize=256)
 def is_model(name: str) -> bool:
     """Whether a model may bear this name."""
     return _is_name(name) and name not in _DEVICES and not _ends_like_a_version(name)
@@ -115,7 +116,7 @@ class Version(NamedTuple):
     def from_tag(cls, text: str) -> Version | None:
         """Read ``fraud-v3``; None for anything that no version's tag can be called."""
         model, dash, digits = text.rpartition("-v")
-        number = parse_number(f"v{digits}") if dash else None
+        number = _number(digits) if dash else None
         return cls(model, number) if number is not None and is_model(model) else None
 
 
@@ -123,7 +124,10 @@ def parse_number(text: object) -> int | None:
     """Read ``v3`` as 3; None for anything else."""
     if not isinstance(text, str) or not text.startswith("v"):
         return None
-    digits = text[1:]
+    return _number(text[1:])
+
+
+def _number(digits: str) -> int | None:
     is_plain = digits.isascii() and digits.isdigit() and digits[0] != "0"
     return int(digits) if is_plain and len(digits) <= _MOST_DIGITS else None
 

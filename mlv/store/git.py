@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ChangedMeanwhile, ConfigError, ProgramError
 from mlv.store import process
-from mlv.store.objects import ObjectReader
+from mlv.store.objects import ObjectReader, read_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mlv.store.objects import Object
+
 NO_OBJECT = "0" * 40
-_CHUNK = 1 << 16
+_NAME = ("for-each-ref", "--sort=-refname", "--format=%(objectname) %(refname)")
+_READ = ("cat-file", "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)", "--buffer")
 # In the common directory: what an mlv that is publishing has begun (`store.publishing`).
 JOURNAL = "mlv/.journal.json"
 # There too: what is half made.
@@ -133,20 +136,27 @@ class Git:
         thread.start()
         return wait
 
-    def fields(self, *args: str) -> Iterator[str]:
-        """Run git and give what it prints up to each NUL, while it is still printing."""
-        running = process.start(["git", *args], cwd=self.layout.folder)
-        assert running.stdout
-        rest = b""
+    def read_refs(self, *patterns: str) -> Iterator[tuple[str, Object]]:
+        """Give refs, in falling order, each with the object it names, while git still reads.
+
+        One git names them and another reads them: alone it would read all before it gives one.
+        """
+        naming = process.start(["git", *_NAME, *patterns], cwd=self.layout.folder)
+        reading = process.start(["git", *_READ], cwd=self.layout.folder, stdin=naming.stdout)
+        assert reading.stdout
+        is_whole = True
         try:
-            while chunk := os.read(running.stdout.fileno(), _CHUNK):
-                *whole, rest = (rest + chunk).split(b"\0")
-                yield from [field.decode(errors="replace") for field in whole]
+            while found := read_named(reading.stdout):
+                yield found
+        except BrokenPipeError:
+            is_whole = False
         finally:
-            process.stop(running)
-        if running.returncode:
-            self.run(*args)  # it says why
-            raise failed(("git", *args), process.Result(running.returncode, b"", ""))
+            process.stop(reading)
+            process.stop(naming)
+        code = naming.returncode or reading.returncode
+        if code or not is_whole:
+            self.run("for-each-ref", "--format=%(contents)", *patterns)  # it says why
+            raise failed(("git", *_READ), process.Result(code, b"", "an object cannot be read"))
 
     def refs(self, *args: str) -> dict[str, str]:
         """Read refs: object id by full name; ``args`` are patterns and options of for-each-ref.

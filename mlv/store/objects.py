@@ -69,9 +69,23 @@ class ObjectReader:
         return self._ask([name])[0]
 
     def read_many(self, names: Sequence[str]) -> Iterator[Object | None]:
-        """Read objects in turn, without waiting for one before asking for the next."""
-        for at in range(0, len(names), _AT_ONCE):
-            yield from self._ask(names[at : at + _AT_ONCE])
+        """Read many objects in turn, by a git of their own that reads on meanwhile."""
+        if not names:
+            return
+        running = process.start(["git", "cat-file", "--batch"], cwd=self._folder)
+        assert running.stdin
+        assert running.stdout
+        asked = 0
+        try:
+            for at in range(len(names)):
+                if asked < min(at + _AT_ONCE, len(names)):
+                    _write(running.stdin, names[asked : asked + _AT_ONCE])
+                    asked += _AT_ONCE
+                yield _answer(running.stdout)
+        except BrokenPipeError as error:
+            raise self._why(names[0]) from error
+        finally:
+            process.stop(running)
 
     def read_tree(self, name: str) -> list[Entry] | None:
         """Read a tree's entries; None if there is no such, or it is not a tree."""
@@ -97,8 +111,7 @@ class ObjectReader:
         stdin, stdout = running.stdin, running.stdout
         assert stdin
         assert stdout
-        stdin.write("".join(f"{name}\n" for name in names).encode())
-        stdin.flush()
+        _write(stdin, names)
         return [_answer(stdout) for _ in names]
 
     def _running(self) -> process.Running:
@@ -116,6 +129,11 @@ class ObjectReader:
         )
 
 
+def _write(stdin: IO[bytes], names: Sequence[str]) -> None:
+    stdin.write("".join(f"{name}\n" for name in names).encode())
+    stdin.flush()
+
+
 def _answer(stdout: IO[bytes]) -> Object | None:
     header = stdout.readline()
     if not header:
@@ -128,6 +146,21 @@ def _answer(stdout: IO[bytes]) -> Object | None:
     if len(data) != size + 1:
         raise BrokenPipeError
     return Object(words[0].decode(), words[1].decode(), data[:-1])
+
+
+def read_named(stdout: IO[bytes]) -> tuple[str, Object] | None:
+    """Read ``<id> <kind> <size> <name>`` and that object's bytes; None where no more is to come."""
+    header = stdout.readline()
+    if not header:
+        return None
+    words = header.split()
+    if len(words) <= len(Object._fields):  # missing
+        raise BrokenPipeError
+    oid, kind, size, name = words
+    data = stdout.read(int(size) + 1)
+    if len(data) != int(size) + 1:
+        raise BrokenPipeError
+    return name.decode(errors="replace"), Object(oid.decode(), kind.decode(), data[:-1])
 
 
 def _end(held: list[process.Running]) -> None:

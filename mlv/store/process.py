@@ -22,6 +22,8 @@ _REPOSITORY_VARIABLES = (
 )  # fmt: skip
 
 
+PIPE = subprocess.PIPE
+_BUFFER = 1 << 16
 Running = subprocess.Popen[bytes]
 
 
@@ -62,16 +64,20 @@ def run(
     return Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
 
-def start(argv: Sequence[str], *, cwd: Path) -> Running:
-    """Start a program that is spoken to through its standard input and output."""
+def start(argv: Sequence[str], *, cwd: Path, stdin: IO[bytes] | int | None = PIPE) -> Running:
+    """Start a program that is spoken to through its standard input and output.
+
+    With ``stdin`` it reads what another one writes.
+    """
     try:
         return subprocess.Popen(
             argv,
             cwd=cwd,
             env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=stdin,
+            stdout=PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=_BUFFER,
         )
     except OSError as error:
         raise _not_started(argv[0], cwd, error) from error

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
     from mlv.store.config import Config
     from mlv.store.git import Git
-    from mlv.store.objects import Entry
+    from mlv.store.objects import Entry, Object
 
 FOLDER = "registry"
 _MOST_TREES = 256
+_MANY = 500  # manifests; from there on, what reads them faster is worth its import
 # How the local registry branch stands to the remote's, as far as it was fetched.
 SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
     "same", "ahead", "behind", "diverged", "local only", "remote only",
@@ -33,7 +34,7 @@ SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
 REGISTERED_BY_MLV = "Mlv-Action: register"
 _TAGS, _KEPT = "refs/tags/", "refs/mlv/"
 EVERY_TAG = f"{_TAGS}*-v*"
-_FIELDS = ("refname", "objectname", "objecttype", "*objectname", "contents")
+_OBJECT = b"object "
 
 
 def folder_of(model: str) -> str:
@@ -81,7 +82,7 @@ class Tag(NamedTuple):
     version: Version
     oid: str
     commit: str
-    message: str | None
+    message: bytes | None
 
 
 class Record(NamedTuple):
@@ -269,17 +270,14 @@ class Versions:
 
     def _tags(self, model: str | None) -> Iterator[Tag]:
         """Read these refs while git is still writing of them, so that both work at once."""
-        form = "".join(f"%({field})%00" for field in _FIELDS)
         # By this order a tag comes before the second ref of its version.
-        argv = ("for-each-ref", "--sort=-refname", f"--format={form}", *ref_patterns(model))
-        fields = self.git.fields(*argv)
         seen: set[Version] = set()
-        for ref, oid, kind, peeled, message in zip(*[iter(fields)] * len(_FIELDS), strict=False):
-            version = version_of(ref.lstrip("\n"))
+        for ref, found in self.git.read_refs(*ref_patterns(model)):
+            version = version_of(ref)
             if version is None or version in seen or (model and version.model != model):
                 continue
             seen.add(version)
-            yield Tag(version, oid, peeled or oid, message if kind == TAG else None)
+            yield _tag(version, found)
 
     def names(self, model: str | None = None) -> list[Version]:
         """Name every version whose tag or kept ref is here, without reading what it holds."""
@@ -297,25 +295,29 @@ class Versions:
         named = ((version_of(ref), oid) for ref, oid in self.git.refs(*patterns).items())
         return {version: oid for version, oid in named if version}
 
-    def manifest_of(self, tag: Tag) -> Manifest | None:
+    def manifest_of(self, tag: Tag, *, many: bool = False) -> Manifest | None:
         """Read the manifest a tag bears; None where the tag is not a version of ours.
 
         A tag's message bears it; that of a lightweight tag (CI's checkouts make them) is in
-        its tree.
+        its tree. ``many``: as one of thousands.
         """
         from mlv.domain import manifest
 
         data = _manifest_in(tag.message) or self._manifest_below(tag)
-        return manifest.parse(data, tag.version) if data else None
+        return manifest.parse(data, tag.version, many=many) if data else None
 
     def manifests(self, model: str | None = None) -> Iterator[tuple[Tag, Manifest | RegistryError]]:
         """Read every version, in numeric order; one that cannot be read comes as its error."""
-        found = [(tag, read) for tag in self._tags(model) if (read := self._try(tag))]
+        found = [
+            (tag, read)
+            for at, tag in enumerate(self._tags(model))
+            if (read := self._try(tag, many=at >= _MANY))
+        ]
         return iter(sorted(found, key=lambda each: each[0].version))
 
-    def _try(self, tag: Tag) -> Manifest | RegistryError | None:
+    def _try(self, tag: Tag, *, many: bool) -> Manifest | RegistryError | None:
         try:
-            return self.manifest_of(tag)
+            return self.manifest_of(tag, many=many)
         except RegistryError as error:
             return error
 
@@ -353,9 +355,9 @@ class Versions:
                 continue
             if found.kind == COMMIT:
                 return Tag(version, found.oid, found.oid, None)
-            head, _, message = found.data.decode(errors="replace").partition("\n\n")
+            head, _, message = found.data.partition(b"\n\n")
             # Of a header that stands twice, git takes the first.
-            lines = reversed(head.split("\n"))
+            lines = reversed(head.decode(errors="replace").split("\n"))
             facts = dict(line.split(" ", 1) for line in lines if " " in line)
             if found.kind != TAG or facts.get("type") != COMMIT:
                 return None
@@ -412,9 +414,17 @@ def check_writable(versions: Versions, tip: Tip) -> None:
         )
 
 
-def _manifest_in(message: str | None) -> bytes | None:
+def _tag(version: Version, found: Object) -> Tag:
+    """Read a tag as git hands it out; of anything else take the thing itself."""
+    if found.kind != TAG or not found.data.startswith(_OBJECT):
+        return Tag(version, found.oid, found.oid, None)
+    named = found.data[len(_OBJECT) :].partition(b"\n")[0]
+    message = found.data.partition(b"\n\n")[2].lstrip(b"\n")
+    return Tag(version, found.oid, named.decode(errors="replace"), message)
+
+
+def _manifest_in(message: bytes | None) -> bytes | None:
     """Cut the manifest out of a tag's message: subject, empty line, manifest, signature."""
-    body = (message or "").partition("\n\n")[2]
-    body = body.partition("\n-----BEGIN ")[0]
-    body = body.rstrip("\n")
-    return (body + "\n").encode() if body.startswith("{") else None
+    body = (message or b"").partition(b"\n\n")[2]
+    body = body.partition(b"\n-----BEGIN ")[0]
+    return body.rstrip(b"\n") + b"\n" if body.startswith(b"{") else None

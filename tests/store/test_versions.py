@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlv import ChangedMeanwhile, IntegrityError, ModelRegistry, NotFound
+from mlv import ChangedMeanwhile, IntegrityError, ModelRegistry, NotFound, ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,3 +283,12 @@ def test_what_the_caller_saw_is_what_counts_in_a_clone_too(
     git(clone, "fetch", "--quiet")
     with pytest.raises(ChangedMeanwhile, match="model-v3 is live, not model-v2"):
         ModelRegistry(clone).rollback(from_="v2")
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_a_tag_whose_object_is_gone_fails_the_listing(live: Path, where: str) -> None:
+    name = {"first": "model-v1", "last": "zoo-v1"}[where]  # git names them in falling order
+    oid = "1" * 40
+    (live / ".git" / "refs" / "tags" / name).write_text(f"{oid}\n")
+    with pytest.raises(ProgramError, match=f"missing object {oid}"):
+        ModelRegistry(live).list_versions()
