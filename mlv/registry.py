@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlv.domain import pointer as pointers
-from mlv.domain.comparison import DELTA, delta
+from mlv.domain.comparison import compare
 from mlv.domain.names import check_model
-from mlv.errors import InvalidInput, RegistryError, StatusError
+from mlv.errors import InvalidInput, RegistryError
 from mlv.references import References
 from mlv.store import config as configs
 from mlv.store.disk import on_disk
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
     from mlv.initialisation import Initialised
     from mlv.keeping.purging import Purge
-    from mlv.moving.planning import Asked
     from mlv.moving.promotion import Change
     from mlv.references import Live
     from mlv.registering.registration import Registered
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 _UNSAID: Any = object()
-
-_ALREADY = {"stage": "staged", "yank": "yanked", "unyank": "archived"}
 
 
 class ModelRegistry:
@@ -162,7 +159,7 @@ class ModelRegistry:
         fetched = self.fetch() if is_pushed else None
         with on_disk(self.path):
             registered = register(self._versions, request, self.config.of(model), self._progress)
-        self._tell((*registered.notes, *self._distrust(registered.manifest.version)))
+        self._tell(registered.notes)
         return self._publish(registered, fetched) if fetched else registered
 
     def _publish(self, registered: Registered, fetched: Fetched) -> Registered:
@@ -172,22 +169,12 @@ class ModelRegistry:
         order = pushing.Order((registered.manifest.version,), branch=False)
         try:
             with on_disk(self.path):
-                pushed = pushing.push(self._share(), self._versions, order, fetched)
+                pushed = pushing.push(self._share(), order, fetched)
         except RegistryError:
             self._notify(f"{tag} is registered here, and not published: mlv push {tag} does that")
             raise
         [version] = pushed.versions or pushed.checked  # another process here may have been faster
         return registered._replace(manifest=self._versions.record(version).manifest)
-
-    def _distrust(self, version: Version) -> list[str]:
-        """Say of a version just made that nobody will be able to use it."""
-        from mlv.trust import check_trusted
-
-        try:
-            check_trusted(self._versions, self._versions.tip(), self._versions.record(version))
-        except RegistryError as error:
-            return [str(error)]
-        return []
 
     # Moving the pointer -------------------------------------------------------------------
 
@@ -251,43 +238,22 @@ class ModelRegistry:
         ``models`` are those to roll back to their previous versions. ``push`` publishes on the
         Git remote; None is what mlv.yaml says. Gives what changed.
         """
-        from mlv.moving import promotion
         from mlv.moving.planning import Asked, plan
+        from mlv.moving.promotion import carry_out
 
         self._git.forget_config()
         named = (refs,) if isinstance(refs, str) else tuple(refs)
         asked = Asked(action, named, tuple(models), tuple(from_), reason)
         with on_disk(self._git.layout.common_dir):
             if self.config.push if push is None else push:
-                change = self._move_published(asked)
+                from mlv.sharing import branch
+
+                change = branch.move(self._share(), self.model, asked)
             else:
                 self._warn(self._versions.need_tip())
-                change = promotion.carry_out(
-                    self._versions, plan(self._versions, self._references, asked)
-                )
-        self._tell(change.notes)
-        for each in change.moved:
-            if not each.is_change:
-                what = _ALREADY.get(action, "live")
-                self._notify(f"{each.version.tag} is {what} already: nothing was changed")
+                change = carry_out(self._versions, plan(self._versions, self._references, asked))
+        self._tell(change.told)
         return change
-
-    def _move_published(self, asked: Asked) -> Change:
-        from mlv.moving.planning import plan
-        from mlv.sharing import branch, share
-
-        sharing = self._share()
-        fetched = share.fetch(sharing)
-        self._tell(fetched.warnings)
-        if fetched.tip is None:
-            self.push()  # a first push: all that the branch speaks of
-            fetched = share.fetch(sharing)
-        made = plan(sharing.versions, References(sharing.versions, self.model), asked)
-        for step in made.steps:
-            if step.seen is not None and asked.action in pointers.MOVING:
-                live = f"{step.model}-v{step.seen}"
-                self._notify(f"{live} is live on {sharing.remote.name}")
-        return branch.carry_out(sharing, made, fetched)
 
     # Keeping and deleting -----------------------------------------------------------------
 
@@ -328,7 +294,7 @@ class ModelRegistry:
         named = tuple(self.resolve(ref) for ref in refs)
         order = pushing.Order(named, whole, partial, branch=not named)
         with on_disk(self.path):
-            return pushing.push(sharing, self._versions, order)
+            return pushing.push(sharing, order)
 
     def fetch(self) -> Fetched:
         """Bring the registry branch and every version's tag here; warn of a tag that was moved."""
@@ -345,7 +311,8 @@ class ModelRegistry:
         self._git.forget_config()
         remote = GitRemote(self._git, self.config.remote)
         remote.need()
-        return Share(self._versions.published(), remote, self._notify, self._progress)
+        published = self._versions.published()
+        return Share(self._versions, published, remote, self._notify, self._progress)
 
     def _tell(self, notes: Iterable[str]) -> None:
         for note in notes:
@@ -422,14 +389,7 @@ class ModelRegistry:
 
         The keys are the versions' names, or their tags if they are of two models.
         """
-        first, second = self.record(a).manifest, self.record(b).manifest
-        same = first.version.model == second.version.model
-        left, right = (v.name if same else v.tag for v in (first.version, second.version))
-        return {
-            left: dict(first.metrics),
-            right: dict(second.metrics),
-            DELTA: delta(first.metrics, second.metrics),
-        }
+        return compare(self.record(a).manifest, self.record(b).manifest)
 
     def status(self) -> dict[str, Any]:
         """Describe every model, the registry branch, and what needs attention."""
@@ -477,8 +437,7 @@ class ModelRegistry:
         from mlv.sharing import pushcheck
 
         if lines is None:
-            tip = self._versions.need_tip()
-            pushcheck.check_successor(self._versions, tip.remote, tip.local or tip.commit)
+            pushcheck.check_branch(self._versions)
         else:
             pushcheck.check_pushes(self._versions, pushcheck.parse(lines))
 
@@ -563,11 +522,9 @@ class ModelRegistry:
     def _refuse_withdrawn(self, version: Version) -> None:
         status = self._status(version)
         if pointers.is_withdrawn(status):
-            from mlv.moving.withdrawal import with_reason
+            from mlv.moving.withdrawal import not_handed_out
 
-            said = f"{version.tag} is {status}: it is not handed out"
-            error = StatusError(said, hint="mlv list shows the others")
-            raise with_reason(self._versions, self._versions.need_tip(), version, status, error)
+            raise not_handed_out(self._versions, version, status)
 
     def _status(self, version: Version) -> str:
         return self._pointer(self._versions.tip(), version.model).status_of(version.number)
@@ -597,7 +554,9 @@ class ModelRegistry:
 
     def has_remote(self) -> bool:
         """Whether the Git remote that mlv.yaml names exists."""
-        return self._git.config(f"remote.{self.config.remote}.url") is not None
+        from mlv.store.gitremote import GitRemote
+
+        return GitRemote(self._git, self.config.remote).exists
 
 
 def _only(change: Change) -> str:

@@ -8,6 +8,7 @@ from mlv.doctor.checks import fixed, note, ok, problem
 from mlv.domain.names import Version
 from mlv.errors import RegistryError
 from mlv.store import config as configs
+from mlv.store.gitremote import GitRemote
 from mlv.store.versions import AHEAD, BEHIND, DIVERGED, FOLDER, SAME, folder_of
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _hidden(versions: Versions, tip: Tip | None) -> Iterator[Check]:
 
 def _fetches_tags(versions: Versions, *, fix: bool) -> Iterator[Check]:
     git, remote = versions.git, versions.config.remote
-    if git.config(f"remote.{remote}.url") is None:
+    if not GitRemote(git, remote).exists:
         return
     key = f"remote.{remote}.tagOpt"
     if git.config(f"remote.{remote}.tagopt") == "--tags":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlv.domain.document import is_finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mlv.domain.manifest import Manifest
 
 DELTA = "delta (b - a)"
 
@@ -24,6 +26,16 @@ def delta(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float | N
     names = [*a, *(name for name in b if name not in a)]
     changes = {name: b[name] - a[name] for name in names if name in a and name in b}
     return {name: c if is_finite(c := changes.get(name, inf)) else None for name in names}
+
+
+def compare(a: Manifest, b: Manifest) -> dict[str, dict[str, Any]]:
+    """Give the metrics of two versions and their `delta`, by the versions' names.
+
+    By their tags if they are of two models.
+    """
+    same = a.version.model == b.version.model
+    left, right = (v.name if same else v.tag for v in (a.version, b.version))
+    return {left: dict(a.metrics), right: dict(b.metrics), DELTA: delta(a.metrics, b.metrics)}
 
 
 def is_better(metric: str, change: float | None) -> bool | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlv.store.versions import Tip, Versions
 
 _ATTEMPTS = 10
+_WAS_SO = {pointers.STAGE: "staged", pointers.YANK: "yanked", pointers.UNYANK: "archived"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -55,6 +56,19 @@ class Change(NamedTuple):
     moved: tuple[Moved, ...]
     commit: str | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> list[str]:
+        """Say what a person should know of it: its notes, and what was so already."""
+        was_so = _WAS_SO.get(self.action, "live")
+        return [
+            *self.notes,
+            *(
+                f"{each.version.tag} is {was_so} already: nothing was changed"
+                for each in self.moved
+                if not each.is_change
+            ),
+        ]
 
 
 def carry_out(versions: Versions, plan: Plan) -> Change:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 _BY = {YANKED: YANK, PURGED: PURGE}
 
 
+def not_handed_out(versions: Versions, version: Version, status: str) -> StatusError:
+    """Say that a withdrawn version is not handed out, and why."""
+    said = f"{version.tag} is {status}: it is not handed out"
+    error = StatusError(said, hint="mlv list shows the others")
+    return with_reason(versions, versions.need_tip(), version, status, error)
+
+
 def with_reason(
     versions: Versions, tip: Tip, version: Version, status: str, error: StatusError
 ) -> StatusError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlv.domain import manifest as manifests
 from mlv.domain.manifest import MODEL, Artifact, Manifest
 from mlv.domain.names import artifact_path
-from mlv.errors import InvalidInput, WorkspaceError
+from mlv.errors import InvalidInput, RegistryError, WorkspaceError
 from mlv.registering.checks import check_dvc, check_repository, check_source
 from mlv.registering.publication import free_version, publish
 from mlv.store import dvcfiles, lineage, modelclass
@@ -15,11 +15,13 @@ from mlv.store.dvc.repository import open_dvc
 from mlv.store.locks import bytes_lock
 from mlv.store.source import Source, source_tree
 from mlv.store.versions import FOLDER
+from mlv.trust import check_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from mlv.domain.names import Version
     from mlv.registering.request import Request
     from mlv.store.config import ModelConfig
     from mlv.store.dvc.cache import Cache, Stored, Survey
@@ -63,7 +65,16 @@ def register(
             facts = _lineage(versions, source, request, artifacts, top, notes)
             notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
             manifest = publish(versions, request, source, artifacts, metadata, facts)
-    return Registered(manifest, tuple(notes))
+    return Registered(manifest, (*notes, *_distrust(versions, manifest.version)))
+
+
+def _distrust(versions: Versions, version: Version) -> list[str]:
+    """Say of a version just made that nobody will be able to use it."""
+    try:
+        check_trusted(versions, versions.tip(), versions.record(version))
+    except RegistryError as error:
+        return [str(error)]
+    return []
 
 
 def _metadata(request: Request, source: Source, config: ModelConfig) -> dict[str, Any]:

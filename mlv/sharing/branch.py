@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from mlv.domain import pointer as pointers
 from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, StatusError
 from mlv.moving.drafting import draft
+from mlv.moving.planning import plan
 from mlv.moving.promotion import Change, changes, check_reason, decide, reflog
+from mlv.references import References
 from mlv.sharing.following import catch_up, follow
 from mlv.sharing.objects import deliver, deliver_own
-from mlv.sharing.pushing import announce, moved, protected, settle, tag_update
+from mlv.sharing.pushing import Order, announce, moved, protected, push, settle, tag_update
 from mlv.sharing.share import fetch, pause
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
@@ -18,12 +20,31 @@ from mlv.store.git import NO_OBJECT, RefUpdate
 if TYPE_CHECKING:
     from mlv.domain.names import Version
     from mlv.moving.drafting import Moved
+    from mlv.moving.planning import Asked
     from mlv.moving.promotion import Plan
     from mlv.sharing.share import Fetched, Share
     from mlv.store.dvc.repository import Dvc
     from mlv.store.versions import Record
 
 _ATTEMPTS = 50
+
+
+def move(share: Share, model: str | None, asked: Asked) -> Change:
+    """Do what is asked on the remote's branch, which is pushed first where it is not there yet.
+
+    References are those of a registry bound to ``model``, or to none.
+    """
+    fetched = fetch(share)
+    for warning in fetched.warnings:
+        share.notify(warning)
+    if fetched.tip is None:
+        push(share, Order())  # with all that the branch speaks of
+        fetched = fetch(share)
+    made = plan(share.versions, References(share.versions, model), asked)
+    for step in made.steps:
+        if step.seen is not None and asked.action in pointers.MOVING:
+            share.notify(f"{step.model}-v{step.seen} is live on {share.remote.name}")
+    return carry_out(share, made, fetched)
 
 
 def carry_out(share: Share, plan: Plan, fetched: Fetched) -> Change:

@@ -34,6 +34,12 @@ def parse(lines: Iterable[str]) -> Iterator[Push]:
             yield Push(*words)
 
 
+def check_branch(versions: Versions) -> None:
+    """Hold the registry branch against the remote's as it was last fetched."""
+    tip = versions.need_tip()
+    check_successor(versions, tip.remote, tip.local or tip.commit)
+
+
 def check_pushes(versions: Versions, pushes: Iterable[Push]) -> None:
     """Refuse what would do harm to the registry branch; pushes of other refs are let through."""
     for push in pushes:

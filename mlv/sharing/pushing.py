@@ -102,11 +102,11 @@ class _State(NamedTuple):
         )
 
 
-def push(share: Share, here: Versions, order: Order, fetched: Fetched | None = None) -> Pushed:
+def push(share: Share, order: Order, fetched: Fetched | None = None) -> Pushed:
     """Publish versions and branch; what somebody else's number stands in the way of, anew.
 
-    ``here`` reads the branch as it is in this clone; ``fetched`` is what the caller has just
-    fetched, if so: should it be old, the first attempt fails, and the next one asks.
+    ``fetched`` is what the caller has just fetched, if so: should it be old, the first attempt
+    fails, and the next one asks.
     """
     state = _State(order)
     share = share._replace(notify=_once(share.notify))
@@ -115,9 +115,9 @@ def push(share: Share, here: Versions, order: Order, fetched: Fetched | None = N
             if attempt or fetched is None:
                 fetched = fetch(share)
             try:
-                state = _renumber_taken(share, here, fetched, state)
+                state = _renumber_taken(share, fetched, state)
                 records = _chosen(share, fetched, state.order)
-                tip = _branch_to_push(share, here, fetched) if order.branch else None
+                tip = _branch_to_push(share, fetched) if order.branch else None
                 state = _deliver(share, dvc, fetched, records, tip, state)
                 return _publish(share, dvc, fetched, records, tip, state.pushed)
             except ChangedMeanwhile:
@@ -144,10 +144,10 @@ def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-def _renumber_taken(share: Share, here: Versions, fetched: Fetched, state: _State) -> _State:
+def _renumber_taken(share: Share, fetched: Fetched, state: _State) -> _State:
     for version in fetched.taken:
         if not state.order.named or version in state.order.named:
-            new = renumber_taken(share, here, version, fetched.tags[version])
+            new = renumber_taken(share, version, fetched.tags[version])
             state = state.with_number(version, new)
     return state
 
@@ -254,9 +254,9 @@ def tag_update(record: Record) -> RefUpdate:
     return RefUpdate(tag_ref(record.tag.version), record.tag.oid, NO_OBJECT)
 
 
-def _branch_to_push(share: Share, here: Versions, fetched: Fetched) -> Tip | None:
+def _branch_to_push(share: Share, fetched: Fetched) -> Tip | None:
     """Give the local branch if it is ahead; one that diverged stays, with a word."""
-    tip = here.tip()
+    here, tip = share.here, share.here.tip()
     if tip is None or tip.local is None:
         return None
     branch, remote = here.config.branch, share.remote.name

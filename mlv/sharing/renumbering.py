@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from mlv.store.versions import Versions
 
 
-def renumber_taken(share: Share, here: Versions, version: Version, theirs: str) -> Version:
+def renumber_taken(share: Share, version: Version, theirs: str) -> Version:
     """Register a version anew under the next number; ``theirs`` is the tag of who was faster.
 
-    ``here`` reads the branch as it is in this clone: what it names already keeps its number, and
-    raises `ConfigError`.
+    `ConfigError` if the branch here names it already: it cannot have another number then.
     """
-    _refuse_promoted(here, version)
+    _refuse_promoted(share.here, version)
     return renumber(share.versions, version, theirs)
 
 

@@ -25,8 +25,12 @@ _LONGEST_PAUSE = 2.0  # seconds
 
 
 class Share(NamedTuple):
-    """A repository and its Git remote. ``versions`` reads the branch as the remote has it."""
+    """A repository and its Git remote.
 
+    ``here`` reads the branch as it is in this clone, ``versions`` as the remote has it.
+    """
+
+    here: Versions
     versions: Versions
     remote: GitRemote
     notify: Callable[[str], None]
