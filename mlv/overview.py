@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlv.domain import pointer as pointers
-from mlv.domain.names import Version
+from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
 from mlv.store.versions import DIVERGED, folder_of
@@ -102,14 +102,11 @@ def _branch_problems(versions: Versions, tip: Tip | None) -> Iterator[RegistryEr
 
 
 def _model(name: str, pointer: Pointer, numbers: list[int]) -> dict[str, Any]:
-    def label(number: int | None) -> str | None:
-        return None if number is None else f"v{number}"
-
     return {
         "model": name,
-        "production": label(pointer.current),
-        "previous": label(pointer.previous),
-        "staging": label(pointer.staging),
-        "latest": label(max(numbers, default=None)),
+        "production": name_of(pointer.current),
+        "previous": name_of(pointer.previous),
+        "staging": name_of(pointer.staging),
+        "latest": name_of(max(numbers, default=None)),
         "versions": len(numbers),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlv.domain import pointer as pointers
 from mlv.domain.comparison import compare
-from mlv.domain.names import check_model
+from mlv.domain.names import check_model, name_of
 from mlv.errors import InvalidInput, RegistryError
 from mlv.references import References
 from mlv.store import config as configs
@@ -322,8 +322,7 @@ class ModelRegistry:
 
     def current_version(self) -> str | None:
         """Name the version in production, ``v2``, or None."""
-        current = self._live().pointer.current
-        return None if current is None else f"v{current}"
+        return name_of(self._live().pointer.current)
 
     def current(self) -> list[Live]:
         """Give every model that has something live, or the bound one."""

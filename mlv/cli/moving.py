@@ -8,6 +8,7 @@ import click
 
 from mlv.cli import show
 from mlv.cli.options import PUSH, Session, command, complete_ref
+from mlv.domain.names import name_of
 
 if TYPE_CHECKING:
     from mlv.moving.drafting import Moved
@@ -113,13 +114,12 @@ def _line(action: str, moved: Moved) -> str:
 
 
 def _facts(change: Change, moved: Moved) -> dict[str, Any]:
-    was = moved.before.current
     return {
         "action": change.action,
         "model": moved.version.model,
         "version": moved.version.name,
         "tag": moved.version.tag,
-        "was": None if was is None else f"v{was}",
+        "was": name_of(moved.before.current),
         "changed": moved.is_change,
         "commit": change.commit if moved.is_change else None,
     }

@@ -9,6 +9,7 @@ import click
 from mlv.cli import show
 from mlv.cli.options import Session, command, ref_argument
 from mlv.domain.comparison import DELTA, is_better
+from mlv.domain.names import name_of
 from mlv.errors import IntegrityError, NotFound
 from mlv.store.versions import AHEAD, DIVERGED
 
@@ -196,16 +197,12 @@ def _details(live: Live) -> str:
 
 def _live_facts(live: Live) -> dict[str, Any]:
     pointer = live.pointer
-
-    def name(value: int | None) -> str | None:
-        return None if value is None else f"v{value}"
-
     return {
         "model": live.model,
-        "version": name(pointer.current),
+        "version": name_of(pointer.current),
         "tag": None if pointer.current is None else f"{live.model}-v{pointer.current}",
-        "previous": name(pointer.previous),
-        "staging": name(pointer.staging),
+        "previous": name_of(pointer.previous),
+        "staging": name_of(pointer.staging),
         "commit": live.tip.commit,
         "branch_is": live.tip.relation,
     }

@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlv.domain.names import name_of
 from mlv.domain.pointer import (
     ARCHIVED,
     PROMOTE,
@@ -82,7 +83,7 @@ class Event(NamedTuple):
         """Give it to a reader, with times in UTC."""
         step = self.step
         values = (
-            timestamp(self.at), step.kind, step.model, _name(step.number), _name(step.was),
+            timestamp(self.at), step.kind, step.model, name_of(step.number), name_of(step.was),
             step.before, step.after, self.author, self.committer, self.reason, self.commit,
             None if self.since is None else timestamp(self.since),
         )  # fmt: skip
@@ -143,7 +144,7 @@ def steps(before: Pointer, after: Pointer, numbers: Iterable[int] | None = None)
         result.append(
             Step(
                 CHANGED, after.model, None, before.current,
-                f"previous {_name(before.previous)}", f"previous {_name(after.previous)}",
+                f"previous {name_of(before.previous)}", f"previous {name_of(after.previous)}",
             )
         )  # fmt: skip
     return result
@@ -197,7 +198,3 @@ def reason(message: str) -> str | None:
 
 def _is_trailers(paragraph: str) -> bool:
     return all(_TRAILER.fullmatch(line) for line in paragraph.strip("\n").split("\n"))
-
-
-def _name(number: int | None) -> str | None:
-    return None if number is None else f"v{number}"

@@ -120,6 +120,11 @@ class Version(NamedTuple):
         return cls(model, number) if number is not None and is_model(model) else None
 
 
+def name_of(number: int | None) -> str | None:
+    """Give a version's name, ``v3``; None for none."""
+    return None if number is None else f"v{number}"
+
+
 def parse_number(text: object) -> int | None:
     """Read ``v3`` as 3; None for anything else."""
     if not isinstance(text, str) or not text.startswith("v"):

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.document import read
-from mlv.domain.names import Version, parse_number
+from mlv.domain.names import Version, name_of, parse_number
 from mlv.errors import IntegrityError, InvalidInput, NoPreviousVersion, StatusError
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Pointer(NamedTuple):
         newest_first = sorted(self.status, reverse=True)
         document = {
             "model": self.model,
-            "current": _name(self.current),
-            "previous": _name(self.previous),
+            "current": name_of(self.current),
+            "previous": name_of(self.previous),
             "status": {f"v{n}": self.status[n] for n in newest_first},
         }
         return (json.dumps(document, indent=2) + "\n").encode()
@@ -218,10 +218,6 @@ def _name_another(pointer: Pointer) -> str:
     )
 
 
-def _name(number: int | None) -> str | None:
-    return None if number is None else f"v{number}"
-
-
 def _tag(pointer: Pointer, number: int) -> str:
     return Version(pointer.model, number).tag
 
@@ -274,7 +270,7 @@ def _check(pointer: Pointer) -> None:
     if live != ([] if pointer.current is None else [pointer.current]):
         raise _wrong(
             pointer.model,
-            f"current is {_name(pointer.current)}, but in production is "
+            f"current is {name_of(pointer.current)}, but in production is "
             f"{', '.join(f'v{n}' for n in live) or 'nothing'}",
         )
     if sum(status == STAGING for status in pointer.status.values()) > 1:
@@ -282,7 +278,7 @@ def _check(pointer: Pointer) -> None:
     if pointer.previous is not None and (
         pointer.previous == pointer.current or pointer.current is None
     ):
-        raise _wrong(pointer.model, f"previous is {_name(pointer.previous)}, which cannot be")
+        raise _wrong(pointer.model, f"previous is {name_of(pointer.previous)}, which cannot be")
 
 
 def _wrong(model: str, what: str) -> IntegrityError:

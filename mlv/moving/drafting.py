@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
-from mlv.domain.names import Version
+from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import versionfolder, workspace
 from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, Entry, TreeWriter
@@ -160,4 +160,4 @@ def message(action: str, moved: Sequence[Moved], reason: str | None) -> str:
 def _was(action: str, moved: Moved) -> str:
     before = moved.before
     number = before.staging if action == pointers.STAGE else before.current
-    return "none" if number is None else f"v{number}"
+    return name_of(number) or "none"

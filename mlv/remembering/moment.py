@@ -9,7 +9,7 @@ from datetime import time as clock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain import history, landing, manifest
-from mlv.domain.names import Version
+from mlv.domain.names import Version, name_of
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.remembering import timeline
 from mlv.store.versions import folder_of
@@ -65,16 +65,13 @@ class Moment(NamedTuple):
 def _facts(live: LiveThen) -> dict[str, Any]:
     pointer, number = live.pointer, live.pointer.current
 
-    def name(value: int | None) -> str | None:
-        return None if value is None else f"v{value}"
-
     artifacts = live.manifest.artifacts if live.manifest else {}
     return {
         "model": pointer.model,
-        "version": name(number),
+        "version": name_of(number),
         "tag": None if number is None else Version(pointer.model, number).tag,
-        "previous": name(pointer.previous),
-        "staging": name(pointer.staging),
+        "previous": name_of(pointer.previous),
+        "staging": name_of(pointer.staging),
         "since": live.event and live.event.to_dict(),
         "artifacts": {role: artifact.to_dict() for role, artifact in artifacts.items()},
     }

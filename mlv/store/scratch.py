@@ -38,18 +38,22 @@ def scratch(parent: Path) -> Iterator[Path]:
 
 def leftovers(parent: Path) -> list[Path]:
     """Find the folders whose maker may have died: those that are not young."""
-    return [
-        folder
-        for folder in parent.glob("*")
-        if folder.is_dir() and time.time() - folder.stat().st_mtime >= _YOUNG
-    ]
+    return [folder for folder in parent.glob("*") if folder.is_dir() and not _is_young(folder)]
+
+
+def _is_young(path: Path) -> bool:
+    """Whether it was made just now; also what is gone meanwhile was nobody's leftover."""
+    try:
+        return time.time() - path.stat().st_mtime < _YOUNG
+    except FileNotFoundError:
+        return True
 
 
 def sweep(parent: Path) -> None:
     """Remove what makers that died left half made."""
     for lock in parent.glob(f"*{_LOCK}"):
         try:
-            if time.time() - lock.stat().st_mtime < _YOUNG:
+            if _is_young(lock):
                 continue
             with exclusive(lock, patience=0):
                 remove_tree(lock.with_suffix(""))

@@ -264,7 +264,7 @@ class Versions:
     def tags(self, model: str | None = None) -> list[Tag]:
         """Read every ref that may hold a version, of all models or one, in numeric order.
 
-        Contents are read in the same run of git; a tag seen only under ``refs/mlv`` counts.
+        A tag seen only under ``refs/mlv`` counts.
         """
         return sorted(self._tags(model), key=lambda tag: tag.version)
 
