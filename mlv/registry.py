@@ -215,8 +215,6 @@ class ModelRegistry:
 
         Its bytes are kept. ``reason`` is told to whoever asks for it.
         """
-        if not reason:
-            raise InvalidInput("a yank needs a reason", hint="say what is wrong with the version")
         return _only(self.move("yank", [ref], reason=reason, push=push))
 
     def unyank(self, ref: str, *, reason: str | None = None, push: bool | None = None) -> str:

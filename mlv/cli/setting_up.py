@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import click
@@ -56,6 +57,8 @@ def check_push_command(session: Session) -> None:
     against the remote's as it was last fetched.
     """
     lines = sys.stdin
+    if isinstance(lines, io.TextIOWrapper):
+        lines.reconfigure(errors="surrogateescape")  # a ref's name need not be UTF-8
     session.open().check_push(None if lines.isatty() else lines)
     if session.as_json:
         show.as_json({"refused": False})

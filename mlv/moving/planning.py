@@ -26,6 +26,8 @@ class Asked(NamedTuple):
 
 def plan(versions: Versions, references: References, asked: Asked) -> Plan:
     """Make a plan; every version in it exists, and each model has what was seen live of it."""
+    if asked.action == pointers.YANK and not asked.reason:
+        raise InvalidInput("a yank needs a reason", hint="say what is wrong with the version")
     chosen = [references.resolve(ref) for ref in asked.refs]
     for version in chosen:
         versions.record(version)  # it exists, and is what it says

@@ -53,11 +53,13 @@ def running_gits(layout: Layout) -> list[int] | None:
 def _is_git_below(process: Path, folders: list[Path]) -> bool:
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
+        name = words[0].rpartition(b"/")[2]
+        if not name.startswith(b"git") or b"cat-file" in words:
+            return False  # `cat-file` only reads, and may run for days
         where = (process / "cwd").readlink()
+    except PermissionError:
+        return True  # another user's git: it may be at work here
     except OSError:
-        return False
-    name = words[0].rpartition(b"/")[2]
-    if not name.startswith(b"git") or b"cat-file" in words:  # that only reads, and may run for days
         return False
     return any(folder == where or folder in where.parents for folder in folders)
 
