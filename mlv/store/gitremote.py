@@ -144,8 +144,8 @@ class GitRemote:
         self, argv: tuple[str, ...], updates: Sequence[RefUpdate], result: Result
     ) -> Exception:
         rejected = [line.split("\t") for line in _told(result, "!")]
-        if not rejected:  # it was not even sent, such as by the user's own pre-push hook
-            return failed(("git", *argv), result)
+        if not rejected:  # not even sent: no right to push, or the user's own pre-push hook
+            return self._unreachable(argv, result)
         said = _SAID.findall(result.stderr)
         refs = [words[1].rpartition(":")[2] for words in rejected if "atomic" not in words[-1]]
         names = ", ".join(map(_short, refs or [u.ref for u in updates]))
