@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,11 @@ class Ended(NamedTuple):
     stdout: str
     stderr: str
 
+    @property
+    def said(self) -> Any:
+        """What it printed as JSON."""
+        return json.loads(self.stdout)
+
 
 # In the driver ------------------------------------------------------------------------------
 
@@ -48,7 +53,7 @@ def drive() -> None:
     """Be a driver: import, wait, fork, tell."""
     for name in NEEDED:
         importlib.import_module(name)
-    print("ready", flush=True)
+    say("ready")
     workers: list[list[list[str]]] = json.loads(sys.stdin.readline())
     with tempfile.TemporaryDirectory() as folder:
         notes = [Path(folder, str(at)) for at in range(len(workers))]
@@ -56,7 +61,13 @@ def drive() -> None:
         for pid in started:
             os.waitpid(pid, 0)
         ended = [json.loads(note.read_text()) for note in notes]
-    print(json.dumps(ended), flush=True)
+    say(json.dumps(ended))
+
+
+def say(line: str) -> None:
+    """Answer whoever started the driver."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def fork(commands: list[list[str]], note: Path) -> int:

@@ -56,16 +56,15 @@ def test_sixty_four_register_at_once(
 
     assert [each for each in ended if each.code] == []
     numbers = [f"v{number}" for number in range(1, CLONES * PROCESSES + 1)]
-    assert sorted(json.loads(each.stdout)["version"] for each in ended) == sorted(numbers)
+    assert sorted(each.said["version"] for each in ended) == sorted(numbers)
     published = manifests(shared, git)
     assert published.keys() == {f"model-{number}" for number in numbers}
     assert Counter(each["artifacts"]["model"]["sha256"] for each in published.values()) == written
     for each in ended:  # each got the number of its own model, and not another's
-        said = json.loads(each.stdout)
-        assert published[said["tag"]]["artifacts"] == said["artifacts"]
-    for each in published.values():
-        there = shared.storage.read(each["artifacts"]["model"]["md5"])
-        assert hashlib.sha256(there).hexdigest() == each["artifacts"]["model"]["sha256"]
+        assert published[each.said["tag"]]["artifacts"] == each.said["artifacts"]
+    for manifest in published.values():
+        model = manifest["artifacts"]["model"]
+        assert hashlib.sha256(shared.storage.read(model["md5"])).hexdigest() == model["sha256"]
     git(shared.bare, "fsck", "--strict")
     for clone in clones:
         assert git(clone, "for-each-ref", "refs/mlv") == ""
@@ -95,7 +94,7 @@ def test_promotions_and_rollbacks_race_and_leave_one_chain(
     orders = (["v3", None, "v4", "v1"], ["v4", "v2", None, "v3"], [None, "v1", "v3", "v2"])
     ended = crowd([(clone, [[command(each) for each in o] for o in orders]) for clone in clones])
 
-    check_chain(shared, git, before, [json.loads(e.stdout)[0] for e in ended if e.code == 0])
+    check_chain(shared, git, before, [e.said[0] for e in ended if e.code == 0])
     for each in ended:
         assert each.code in {0, CHANGED} or "No previous version" in each.stderr, each
         assert "Traceback" not in each.stderr

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.servers.faults import did
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -19,12 +21,6 @@ if TYPE_CHECKING:
     Program = Callable[..., str]
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
     WriteModel = Callable[..., Path]
-
-
-def did(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what a command printed; one that failed fails the test."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def sha256_of(path: Path) -> str:
