@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # A connection that says nothing for so long is dead; what the user's configuration says wins.
 _PATIENCE = 30  # seconds
+_SSH_FAILED = "Could not read from remote repository"
 _IS_SSH = re.compile(r"\s*(?:\S*/)?ssh(?:\s|$)")
 _LOCK = "mlv/.fetch.lock"
 _REFS_REFUSED = 1  # git fetch's exit code where a ref here is not what it was; quietly
@@ -144,8 +145,10 @@ class GitRemote:
         self, argv: tuple[str, ...], updates: Sequence[RefUpdate], result: Result
     ) -> Exception:
         rejected = [line.split("\t") for line in _told(result, "!")]
-        if not rejected:  # not even sent: no right to push, or the user's own pre-push hook
-            return self._unreachable(argv, result)
+        if not rejected and "fatal: " in result.stderr:
+            return self._failed(argv, result, "does not take the push", "push --dry-run")
+        if not rejected:  # it was not even sent, such as by the user's own pre-push hook
+            return failed(("git", *argv), result)
         said = _SAID.findall(result.stderr)
         refs = [words[1].rpartition(":")[2] for words in rejected if "atomic" not in words[-1]]
         names = ", ".join(map(_short, refs or [u.ref for u in updates]))
@@ -169,11 +172,17 @@ class GitRemote:
         return self._git.ask(*options, *args, stdin=stdin, env=env)
 
     def _unreachable(self, argv: tuple[str, ...], result: Result) -> ProgramError:
+        return self._failed(argv, result, "cannot be used", "ls-remote")
+
+    def _failed(self, argv: tuple[str, ...], result: Result, how: str, check: str) -> ProgramError:
         error = failed(("git", *argv), result)
         said = error.message.partition(": ")[2]
+        before = result.stderr.partition(f"fatal: {_SSH_FAILED}")[0].strip().splitlines()
+        if said.startswith(_SSH_FAILED) and before:
+            said = before[-1]  # what ssh said, or the server
         return ProgramError(
-            f"the Git remote {self.name!r} cannot be used: {said}",
-            hint=f"check it with git ls-remote {self.name}; what is here stays, and running the "
+            f"the Git remote {self.name!r} {how}: {said}",
+            hint=f"check it with git {check} {self.name}; what is here stays, and running the "
             "command again goes on",
             argv=error.argv,
             code=error.code,

@@ -7,7 +7,7 @@ import os
 import shlex
 import socket
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,3 +133,49 @@ def serving(folder: Path) -> Iterator[Sshd]:
     argv = [sshd, "-D", "-e", "-f", str(config)]
     with running(argv, folder, answers=lambda: greets(port)):
         yield Sshd(folder, port, getpass.getuser())
+
+
+SMALL_DISK = """\
+mount -t tmpfs -o size=4m,mode=755 tmpfs "$0"
+if test -d "$0-seed"; then cp -a "$0-seed/." "$0"; fi
+exec "$@"
+"""
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A disk of 4 MB, and the SSH server that sees it at ``folder``, where nobody else does."""
+
+    port: int
+    inside: Path
+
+    def fill(self) -> None:
+        """Leave no room on it."""
+        with (self.inside / "filler").open("wb", buffering=0) as filler:
+            for size in (1 << 16, 1 << 12, 1):
+                with suppress(OSError):
+                    while True:
+                        filler.write(bytes(size))
+
+    def free(self) -> None:
+        """Make room again."""
+        (self.inside / "filler").unlink()
+
+
+@contextmanager
+def on_small_disk(server: Sshd, folder: Path) -> Iterator[SmallDisk]:
+    """Run a server with the same keys, for which a small disk is mounted at ``folder``.
+
+    What lies in ``folder`` with ``-seed`` at its end is copied onto it. The mount is in a namespace
+    of the server's own, so that it ends with it.
+    """
+    sshd, port = program("sshd", "apt-get install openssh-server"), free_port()
+    config = server.folder / f"sshd_config_{port}"
+    text = (server.folder / "sshd_config").read_text()
+    config.write_text(text.replace(f"Port {server.port}\n", f"Port {port}\n"))
+    own = ["unshare", "--mount", "sh", "-e", "-c", SMALL_DISK, str(folder)]
+    home = server.folder / str(port)
+    home.mkdir()
+    argv = [*own, sshd, "-D", "-e", "-f", str(config)]
+    with running(argv, home, answers=lambda: greets(port)) as pid:
+        yield SmallDisk(port, Path(f"/proc/{pid}/root{folder}"))

@@ -61,7 +61,8 @@ def test_sixty_four_register_at_once(
     assert published.keys() == {f"model-{number}" for number in numbers}
     assert Counter(each["artifacts"]["model"]["sha256"] for each in published.values()) == written
     for each in ended:  # each got the number of its own model, and not another's
-        assert published[each.said["tag"]]["artifacts"] == each.said["artifacts"]
+        ours = published[f"model-{each.said['version']}"]
+        assert ours["artifacts"] == each.said["artifacts"]
     for manifest in published.values():
         model = manifest["artifacts"]["model"]
         assert hashlib.sha256(shared.storage.read(model["md5"])).hexdigest() == model["sha256"]
