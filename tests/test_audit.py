@@ -143,6 +143,16 @@ def test_a_listing_that_was_changed_on_the_remote(repo: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["remote", "deep"])
+def test_a_listing_changed_on_the_remote_is_found_where_the_cache_has_it_whole(
+    repo: Path, how: str
+) -> None:
+    path = stored(repo, "v2", "tokenizer")
+    listing = path.read_bytes()
+    overwrite(path, b"[]" if how == "remote" else listing.replace(b"vocab", b"other"))
+    assert audit(repo, **{how: True}) == [("swapped", "model-v2"), ("swapped", "model-v3")]
+
+
 def test_a_tag_that_was_moved_on_the_remote(repo: Path, git: Git) -> None:
     server = repo.parent / "server.git"
     git(server, "update-ref", "refs/tags/model-v3", "refs/tags/model-v1")

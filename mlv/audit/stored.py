@@ -44,7 +44,8 @@ class Stored:
         self._stack = ExitStack()
         self._sizes: dict[tuple[Place, str], int | None] = {}
         self._asked: set[tuple[Place, str]] = set()
-        self._listings: dict[str, list[Member] | IntegrityError] = {}
+        self._listings: dict[tuple[Place, str], list[Member] | IntegrityError] = {}
+        self._is_deep = False
         self._sums: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -58,7 +59,7 @@ class Stored:
 
     def check(self, records: list[Record], *, deep: bool) -> Iterator[tuple[Record, Outcome]]:
         """Check the artifacts of versions on the default remote."""
-        place = Place(self._dvc.remote().name)
+        place, self._is_deep = Place(self._dvc.remote().name), deep
         self._ask(place, (a.md5 for r in records for a in r.manifest.artifacts.values()))
         for record in records:
             tag = record.tag.version.tag
@@ -191,13 +192,19 @@ class Stored:
         return absent, sum(known) if len(known) == len(sizes) else None
 
     def _members(self, place: Place, md5: str) -> list[Member] | IntegrityError:
-        """Read the remote's listing of a directory, or the cache's where that is the same."""
-        if md5 not in self._listings:
+        """Read the remote's listing of a directory, or the cache's where that may stand for it."""
+        if (place, md5) not in self._listings:
             path = self._dvc.cache.object_path(md5)
-            if path is None or not _is_named(path, md5):
+            if path is None or not self._is_twin(path, place, md5):
                 path = self._download(place, md5, lambda _: None)
-            self._listings[md5] = _read_listing(path, md5)
-        return self._listings[md5]
+            self._listings[place, md5] = _read_listing(path, md5)
+        return self._listings[place, md5]
+
+    def _is_twin(self, path: Path, place: Place, md5: str) -> bool:
+        """Whether a listing in the cache is whole, and the remote's looks the same from afar."""
+        if self._is_deep or self._sizes[place, md5] not in (None, path.stat().st_size):
+            return False
+        return _is_named(path, md5)
 
     def _download(self, place: Place, md5: str, advance: Progress) -> Path:
         target = self._folder / "object"

@@ -56,6 +56,11 @@ class Pointer(NamedTuple):
         return (json.dumps(document, indent=2) + "\n").encode()
 
 
+def is_first(pointer: Pointer) -> bool:
+    """Whether one step makes this pointer of none, so that reverting it leaves none."""
+    return len(pointer.status) == 1 and pointer.previous is None
+
+
 def empty(model: str) -> Pointer:
     """Give the pointer of a model of which nothing was ever staged or live."""
     return Pointer(model, None, None, {})

@@ -9,6 +9,7 @@ from datetime import time as clock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain import history, landing, manifest
+from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.remembering import timeline
@@ -161,6 +162,10 @@ def _live_then(versions: Versions, placed: list[Placed], model: str) -> LiveThen
 def _pointer(versions: Versions, placed: Placed, model: str) -> Pointer:
     change = next(c for c in placed.landing.changes if c.model == model)
     pointer = timeline.read_pointer(versions, model, change.after) if change.after else None
+    if pointer is None and not change.after:
+        before = timeline.read_pointer(versions, model, change.before)
+        if before and timeline.took_back(versions, placed, before):
+            return pointers.empty(model)
     if pointer is None:
         raise IntegrityError(
             f"what was live of {model!r} then cannot be said: {folder_of(model)}/pointer.json was "

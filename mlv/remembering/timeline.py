@@ -97,7 +97,10 @@ def _moves(versions: Versions, placed: list[Placed]) -> Iterator[Event]:
         for change in each.landing.changes:
             found = next(contents)
             before = known.get(change.model) or _Known(pointers.empty(change.model), b"", READABLE)
-            after, steps = _step(before, change, found.data if found else None)
+            if found is None and took_back(versions, each, before.pointer, before.state):
+                after, steps = _taken_back(before)
+            else:
+                after, steps = _step(before, change, found.data if found else None)
             known[change.model] = after
             for step in steps:
                 yield event(versions, step, each)
@@ -109,6 +112,16 @@ class _Known(NamedTuple):
     pointer: Pointer
     data: bytes
     state: str
+
+
+def took_back(versions: Versions, placed: Placed, before: Pointer, state: str = READABLE) -> bool:
+    """Whether a commit without a model's pointer reverts its first step: nothing was live then."""
+    return state == READABLE and versions.took_back(placed.landing.commit, before)
+
+
+def _taken_back(before: _Known) -> tuple[_Known, list[Step]]:
+    none = pointers.empty(before.pointer.model)
+    return _Known(none, b"", READABLE), history.steps(before.pointer, none)
 
 
 def _step(before: _Known, change: PointerChange, data: bytes | None) -> tuple[_Known, list[Step]]:

@@ -248,9 +248,30 @@ class Versions:
             "--format=", tip.commit, *known, "--", f":(top,glob){FOLDER}/*/pointer.json",
         )  # fmt: skip
         for path in set(removed.decode(errors="replace").split("\0")) - {""}:
-            if self.blob(tip.commit, path) is None:
+            if self.blob(tip.commit, path) is None and not self._was_taken_back(tip.commit, path):
                 raise self.vanished(tip, path)
         self.remember_not_merged(tip.commit)
+
+    def _was_taken_back(self, commit: str, path: str) -> bool:
+        spec = f":(top,literal){path}"
+        by = self.git.line("rev-list", "-1", "--first-parent", commit, "--", spec)
+        model = path.split("/")[1]
+        before = self.blob(f"{by}^", path)
+        try:
+            return before is not None and self.took_back(by, pointers.parse(before, model))
+        except IntegrityError:
+            return False
+
+    def took_back(self, commit: str, before: Pointer) -> bool:
+        """Whether a commit that has no pointer any more only reverts the first step of a model.
+
+        A registration that was merged leaves a folder without a pointer, of this model or another.
+        """
+        folders = self.entries(commit, FOLDER) or []
+        names = [e.name for e in folders if e.mode == FOLDER_MODE and is_model(e.name)]
+        return pointers.is_first(before) and all(
+            self.blob(commit, f"{folder_of(name)}/pointer.json") is not None for name in names
+        )
 
     def remember_not_merged(self, commit: str) -> None:
         """Remember that up to this commit no pointer vanished."""

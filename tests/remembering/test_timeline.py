@@ -166,6 +166,24 @@ def test_a_reverted_promotion_is_a_rollback(fraud: Path, git: Git) -> None:
     assert live_at(fraud, moves(fraud)[-1]["time"]) == ["fraud-v1"]
 
 
+def test_a_first_promotion_that_is_reverted_leaves_nothing_live(
+    fraud: Path, git: Git, tick: Tick, write_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    ranker = ModelRegistry(fraud, "ranker", notify=lambda _: None)
+    ranker.register(write_model(tmp_path / "r.pkl", 9), None)
+    tick()
+    ranker.promote("v1")
+    git(fraud, "revert", "--no-edit", "HEAD~1")
+    registry = ModelRegistry(fraud)
+    assert registry.status()["problems"] == []
+    assert ModelRegistry(fraud, "fraud").current_version() is None
+    event = moves(fraud)[-1]
+    assert (event["action"], event["version"], event["status"]) == ("changed", "v1", "registered")
+    assert live_at(fraud, event["time"]) == ["ranker-v1"]
+    assert ModelRegistry(fraud, "fraud").promote("v2") == "v2"
+    assert told(fraud, "fraud")[-1] == ("promote", "v2", None)
+
+
 def test_an_edit_by_hand_is_told_as_such(fraud: Path, git: Git) -> None:
     path = fraud / POINTER
     path.write_text(
