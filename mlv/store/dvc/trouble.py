@@ -6,6 +6,7 @@ here: what they raise is known by what it carries.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,8 @@ _REFUSALS = (
     "PermissionDenied", "SFTPPermissionDenied", "NoCredentialsError", "PartialCredentialsError",
     "AuthError", "ClientAuthenticationError",
 )  # fmt: skip
-# `scheme://host:port` of an address; paths, queries and signatures tell nobody anything.
-_ADDRESS = re.compile(r"(\w+://(?:[^/\s\"'@]*@)?[^/\s\"']+)[^\s\"']*")
+# Of an address `scheme://host:port`: passwords, queries and signatures are nobody's business.
+_ADDRESS = re.compile(r"(\w+://)(?:[^/\s\"'@]*@)?([^/\s\"']+)[^\s\"']*")
 
 
 def bound(fs: Any) -> None:
@@ -47,8 +48,9 @@ def bound(fs: Any) -> None:
         args.setdefault("keepalive_count_max", 2)
     elif fs.protocol == "s3":
         client = args.setdefault("config_kwargs", {})
-        sockets = _sockets(config.get("read_timeout", _PATIENCE))
-        client.setdefault("connector_args", {"socket_factory": sockets})
+        own = {"socket_factory": _sockets(config.get("read_timeout", _PATIENCE))}
+        if _s3_takes(own):
+            client.setdefault("connector_args", own)
         if "AWS_MAX_ATTEMPTS" not in environment():
             client.setdefault("retries", {"total_max_attempts": _S3_ATTEMPTS})
         fs.fs.retries = _ATTEMPTS
@@ -59,11 +61,25 @@ def bound(fs: Any) -> None:
 
         async def get_client(**how: Any) -> Any:
             client = await make(**how)
-            # There is no public way to it once DVC has made the connector.
-            client._client.connector._socket_factory = sockets  # noqa: SLF001
+            # There is no public way to it once DVC has made the connector. Where it is called
+            # something else, an upload that nobody takes waits as it always did.
+            with contextlib.suppress(AttributeError):
+                client._client.connector._socket_factory = sockets  # noqa: SLF001
             return client
 
         fs.get_client = get_client
+
+
+def _s3_takes(arguments: dict[str, Any]) -> bool:
+    """Whether this S3 client is new enough to be given sockets."""
+    from aiobotocore.config import AioConfig
+    from botocore.exceptions import ParamValidationError
+
+    try:
+        AioConfig(connector_args=arguments)
+    except ParamValidationError:
+        return False
+    return True
 
 
 def _send_at_once(s3: Any) -> None:
@@ -141,4 +157,4 @@ def _said(error: BaseException) -> str:
     if not text:
         is_silence = isinstance(error, TimeoutError) or "Timeout" in type(error).__name__
         return "it did not answer in time" if is_silence else type(error).__name__
-    return _ADDRESS.sub(r"\1", text.splitlines()[0])
+    return _ADDRESS.sub(r"\1\2", text.splitlines()[0])
