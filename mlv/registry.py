@@ -298,16 +298,16 @@ class ModelRegistry:
         """Bring the registry branch and every version's tag here; warn of a tag that was moved."""
         from mlv.sharing import share
 
-        fetched = share.fetch(self._share())
+        fetched = share.fetch(self._share(to_publish=False))
         self._tell(fetched.warnings)
         return fetched
 
-    def _share(self) -> Share:
+    def _share(self, *, to_publish: bool = True) -> Share:
         from mlv.sharing.share import Share
         from mlv.store.gitremote import GitRemote
 
         self._git.forget_config()
-        remote = GitRemote(self._git, self.config.remote)
+        remote = GitRemote(self._git, self.config.remote, to_publish=to_publish)
         remote.need()
         published = self._versions.published()
         return Share(self._versions, published, remote, self._notify, self._progress)

@@ -28,11 +28,15 @@ _SAID = re.compile(r"^remote: (?:error: |fatal: )?(.*\S)", re.MULTILINE)
 
 
 class GitRemote:
-    """The Git remote called ``name``; it is asked at each call."""
+    """The Git remote called ``name``; it is asked at each call.
 
-    def __init__(self, git: Git, name: str) -> None:
+    With ``to_publish`` it is read where it is pushed to: what is compared must be what is swapped.
+    """
+
+    def __init__(self, git: Git, name: str, *, to_publish: bool = False) -> None:
         self._git = git
         self.name = name
+        self._to_publish = to_publish
 
     @property
     def exists(self) -> bool:
@@ -47,13 +51,34 @@ class GitRemote:
                 hint=f"git remote add {self.name} URL, or name another in mlv.yaml (remote:)",
             )
 
+    def _source(self) -> str:
+        """Say where to read from, as git is told: by name, unless it is pushed to elsewhere."""
+        if not self._to_publish or not self._may_differ():
+            return self.name
+        urls = self._git.line("remote", "get-url", "--push", "--all", self.name).split("\n")
+        if len(urls) > 1:
+            raise ConfigError(
+                f"the Git remote {self.name!r} is pushed to {len(urls)} places at once: which of "
+                "them says what is live cannot be told",
+                hint=f"git remote get-url --push --all {self.name} lists them; keep one, or name "
+                "another remote in mlv.yaml (remote:)",
+            )
+        is_same = urls == [self._git.line("remote", "get-url", self.name)]
+        return self.name if is_same else urls[0]
+
+    def _may_differ(self) -> bool:
+        settings = self._git.settings("remote", "url")
+        return f"remote.{self.name}.pushurl" in settings or any(
+            key.endswith(".pushinsteadof") for key in settings
+        )
+
     def refs(self, *patterns: str) -> dict[str, str]:
         """Ask which refs it has, of those that match a pattern: object id by full name.
 
         What an annotated tag names comes too, under the tag's name and `PEELED`.
         """
         self.need()
-        argv = ("ls-remote", "--quiet", self.name, *patterns)
+        argv = ("ls-remote", "--quiet", self._source(), *patterns)
         result = self._ask(argv)
         if result.code:
             raise self._unreachable(argv, result)
@@ -67,7 +92,7 @@ class GitRemote:
             return
         argv = (
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--recurse-submodules=no", "--stdin", self.name,
+            "--recurse-submodules=no", "--stdin", self._source(),
         )  # fmt: skip
         lines = "".join(f"{refspec}\n" for refspec in refspecs)  # too many for a command line
         # Two fetches of one clone would lock each other's refs out.
