@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
-from mlv.errors import ChangedMeanwhile, ProgramError, RefusedByRemote, StatusError
+from mlv.errors import (
+    ChangedMeanwhile,
+    ConfigError,
+    ProgramError,
+    RefusedByRemote,
+    StatusError,
+)
 from mlv.moving.drafting import draft
 from mlv.moving.planning import plan
 from mlv.moving.promotion import Change, changes, check_reason, decide, reflog
@@ -18,7 +24,10 @@ from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlv.domain.names import Version
+    from mlv.errors import RegistryError
     from mlv.moving.drafting import Moved
     from mlv.moving.planning import Asked
     from mlv.moving.promotion import Plan
@@ -119,12 +128,24 @@ def _bring_bytes(
     """
     records = [_record(share, fetched, each.version) for each in changed]
     wanted = [record for record in records if record.tag.version not in seen_there]
-    if wanted:
-        with open_dvc(share.git.layout) as dvc:
-            for record in wanted:
-                _bring(share, dvc, action, record, is_published=record.tag.version in fetched.tags)
-                seen_there.add(record.tag.version)
-    return [record for record in records if record.tag.version not in fetched.tags]
+    fresh = [record for record in records if record.tag.version not in fetched.tags]
+    try:
+        if wanted:
+            with open_dvc(share.git.layout) as dvc:
+                for record in wanted:
+                    _bring(share, dvc, action, record, is_published=record not in fresh)
+                    seen_there.add(record.tag.version)
+    except ConfigError as error:  # no DVC in a bare clone, or outside a sparse checkout
+        if fresh or action != pointers.ROLLBACK:
+            raise
+        _tell_unknown(share, wanted, error)
+    return fresh
+
+
+def _tell_unknown(share: Share, records: Iterable[Record], error: RegistryError) -> None:
+    """Tell of a rollback that goes on: it was live once, and whoever has it can load it."""
+    tags = ", ".join(record.tag.version.tag for record in records)
+    share.notify(f"whether the bytes of {tags} are there is not known: {error.message}")
 
 
 def _record(share: Share, fetched: Fetched, version: Version) -> Record:
@@ -148,6 +169,4 @@ def _bring(share: Share, dvc: Dvc, action: str, record: Record, *, is_published:
     except ProgramError as error:
         if action != pointers.ROLLBACK:
             raise
-        # It was live once, and whoever has it still can load it: go back all the same.
-        share.notify(f"whether the bytes of {record.tag.version.tag} are there is not known: "
-                     f"{error.message}")  # fmt: skip
+        _tell_unknown(share, [record], error)

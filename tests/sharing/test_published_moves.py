@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlv import ChangedMeanwhile, InvalidInput, ModelRegistry, NoPreviousVersion, StatusError
+from mlv import (
+    ChangedMeanwhile,
+    ConfigError,
+    InvalidInput,
+    ModelRegistry,
+    NoPreviousVersion,
+    StatusError,
+)
 from mlv.sharing import branch as sharing_branch
 from mlv.store.dvc.remote import Remote
 from mlv.store.gitremote import GitRemote
@@ -308,6 +315,37 @@ def test_an_outage_of_the_dvc_remote_stops_a_promotion_but_no_rollback(
 
 
 # Several models -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("how", ["--bare", "--sparse"])
+def test_a_rollback_goes_on_in_a_clone_without_dvc_but_no_promotion(
+    hub: Hub, git: Git, how: str
+) -> None:
+    git(hub.folder, "clone", "--quiet", how, str(hub.bare), "night")
+    night = hub.open(hub.folder / "night")
+    with pytest.raises(ConfigError, match=r"DVC (needs a work tree|is not set up)"):
+        night.registry.promote("v3", push=True)
+    assert night.registry.rollback(push=True) == "v1"
+    assert live(hub)["current"] == "v1"
+    assert any("whether the bytes of model-v1 are there is not known" in n for n in night.notes)
+
+
+def test_a_remote_that_is_pushed_to_elsewhere_is_read_there(
+    hub: Hub, three: tuple[Machine, Machine], git: Git
+) -> None:
+    """A mirror to read from lags behind, and says nothing of what may be swapped."""
+    _, bob = three
+    git(hub.folder, "clone", "--quiet", "--mirror", str(hub.bare), "mirror.git")
+    git(bob.top, "remote", "set-url", "origin", str(hub.folder / "mirror.git"))
+    git(bob.top, "remote", "set-url", "--push", "origin", str(hub.bare))
+    assert bob.registry.register(hub.model(4), None, push=True) == "v4"
+    assert bob.registry.promote("v4", push=True) == "v4"
+    assert bob.registry.rollback(push=True) == "v2"
+    assert (live(hub)["current"], live(hub)["previous"]) == ("v2", None)
+    git(bob.top, "remote", "set-url", "--add", "--push", "origin", str(hub.folder / "mirror.git"))
+    with pytest.raises(ConfigError, match="is pushed to 2 places at once"):
+        bob.registry.promote("v3", push=True)
 
 
 @pytest.fixture
