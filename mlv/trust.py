@@ -220,7 +220,8 @@ def _check_commit(versions: Versions, commit: str, policy: Policy) -> None:
     verdict = _verdict(versions, commit, policy)
     if verdict.signer is None:
         branch = versions.config.branch
-        subject = versions.git.line("log", "-1", "--no-show-signature", "--format=%an: %s", commit)
+        argv = ("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%an: %s", commit)
+        subject = versions.git.line(*argv)
         raise IntegrityError(
             f"the commit {commit[:10]} on {branch} {verdict.why} ({subject})",
             hint=f"{verdict.hint}. A commit that stays as it is: an administrator who has looked "

@@ -176,8 +176,9 @@ def who_moved(versions: Versions, tip: Tip, model: str) -> tuple[str, str]:
     """Say who changed a model's pointer last and when (``Ada, 3 seconds ago``), and how."""
     path = f"{folder_of(model)}/pointer.json"
     said = versions.git.line(
-        "log", "-1", "--first-parent", "--format=%an, %ar%x00%s", tip.commit, "--", path
-    )
+        "log", "-1", "--first-parent", "--no-show-signature", "--encoding=UTF-8",
+        "--format=%an, %ar%x00%s", tip.commit, "--", path,
+    )  # fmt: skip
     who, _, how = said.partition("\0")
     return who, how
 

@@ -244,8 +244,9 @@ class Git:
     def write_commit(self, tree: str, parent: str, message: str) -> str:
         """Write a commit in the user's name, signed if the user's commits are."""
         sign = ["-S"] if self.is_on("commit.gpgsign") else []
+        utf8 = ("-c", "i18n.commitEncoding=UTF-8")  # which is what the message is
         return self.line(
-            "commit-tree", tree, "-p", parent, *sign, "-F", "-", stdin=message.encode()
+            *utf8, "commit-tree", tree, "-p", parent, *sign, "-F", "-", stdin=message.encode()
         )
 
     def update_refs(self, updates: Sequence[RefUpdate], reason: str | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlv import ModelRegistry, ProgramError
+from mlv import ModelRegistry, NoPreviousVersion, ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,22 @@ def test_the_users_work_is_untouched(
     with untouched(signed):
         act(signed)
     follows(signed)
+
+
+def test_who_was_faster_is_told_without_gits_words_on_signatures(signed: Path, git: Git) -> None:
+    for key, value in {
+        "log.showSignature": "true",
+        "i18n.commitEncoding": "ISO-8859-1",
+        "i18n.logOutputEncoding": "ISO-8859-1",
+        "user.name": "Zoë",
+    }.items():
+        git(signed, "config", key, value)
+    registry = ModelRegistry(signed, notify=lambda _: None)
+    registry.rollback(reason="Naïve")
+    with pytest.raises(NoPreviousVersion, match=r"already rolled back to model-v1 by Zoë, \d"):
+        registry.rollback()
+    event = registry.history()[-1]
+    assert (event["reason"], event["author"]) == ("Naïve", "Zoë <ada@example.com>")
 
 
 def test_every_commit_of_the_branch_verifies(signed: Path, move: Act, git: Git) -> None:
