@@ -244,8 +244,9 @@ class Versions:
             return
         known = [f"^{seen}"] if seen and self.git.objects.read(f"{seen}^{{commit}}") else []
         removed = self.git.run(
-            "log", "-m", "--first-parent", "--no-show-signature", "--no-renames", "--diff-filter=D", "--name-only", "-z",
-            "--format=", tip.commit, *known, "--", f":(top,glob){FOLDER}/*/pointer.json",
+            "log", "-m", "--first-parent", "--no-show-signature", "--no-renames",
+            "--diff-filter=D", "--name-only", "-z", "--format=", tip.commit, *known,
+            "--", f":(top,glob){FOLDER}/*/pointer.json",
         )  # fmt: skip
         for path in set(removed.decode(errors="replace").split("\0")) - {""}:
             if self.blob(tip.commit, path) is None and not self._was_taken_back(tip.commit, path):
