@@ -89,12 +89,21 @@ def parse_when(when: str | date) -> When:
             moment = datetime.combine(moment, clock.max)
             note = ", the end of that day, local time"
         else:
-            note = "" if moment.tzinfo else ", local time"
+            note = "" if moment.tzinfo else f", local time{_oddity(moment)}"
         zoned = moment if moment.tzinfo else moment.astimezone()
         seconds = zoned.timestamp()
     except (ValueError, OverflowError, OSError, TypeError):
         raise InvalidInput(f"{when!r} is not a time", hint=f"write {_FORMS}") from None
     return When(seconds, zoned.isoformat(" ", "seconds").replace("+00:00", "Z") + note)
+
+
+def _oddity(local: datetime) -> str:
+    """Say what the hour is in which clocks are changed: it comes twice, or not at all."""
+    first, second = (local.replace(fold=fold).astimezone() for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return ""
+    is_twice = first.replace(tzinfo=None) == second.replace(tzinfo=None)
+    return ", which came twice: the first is meant" if is_twice else ", which the clocks left out"
 
 
 def _read(text: str) -> date:

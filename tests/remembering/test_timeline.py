@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -372,6 +373,30 @@ def test_forms_of_a_moment(text: str, seconds: str, meaning: str) -> None:
     found = parse_when(text)
     assert found.seconds == datetime.fromisoformat(seconds).replace(tzinfo=UTC).timestamp()
     assert found.meaning == meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "odd"),
+    [
+        ("2026-10-25 02:30", "2026-10-25T00:30:00", "which came twice: the first is meant"),
+        ("2026-10-25 01:59", "2026-10-24T23:59:00", "local time"),
+        ("2026-03-29 02:30", None, "which the clocks left out"),
+        ("2026-03-29 03:00", "2026-03-29T01:00:00", "local time"),
+    ],
+)
+def test_an_hour_that_comes_twice_or_not_at_all_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str, seconds: str | None, odd: str
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        when = parse_when(text)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert when.meaning.endswith(odd)
+    if seconds:
+        assert when.seconds == datetime.fromisoformat(f"{seconds}+00:00").timestamp()
 
 
 def test_python_passes_dates_and_datetimes() -> None:
