@@ -33,7 +33,9 @@ with open(os.environ["SEEN"], "w") as file:
 """
 GIT = """\
 #!/bin/sh
-printf '%s\\n' "$1" >> "$GIT_LOG"
+command=$1
+[ "$1" = -c ] && command=$3
+printf '%s\\n' "$command" >> "$GIT_LOG"
 exec "{git}" "$@"
 """
 HEAVY = {"dvc", "dvc_data", "dvc_objects", "git", "rich", "joblib", "numpy", "sklearn", "asyncio"}
