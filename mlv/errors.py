@@ -9,6 +9,7 @@
     |-- ProgramError         1  git or DVC failed; carries what was run and what it said
     |-- RefusedByRemote      1  a rule of the Git remote says no: a protected branch, a hook
     |-- StorageError         1  the file system refused: full, read-only, unreadable
+    |-- GateFailed           3  a rule of the gate is not met; carries the verdicts
     |-- IntegrityError       4  bytes, a manifest or a pointer are not what was registered
     |-- ChangedMeanwhile     5  somebody else was faster; nothing was overwritten
     `-- NotFound             6  no such model, version or bytes
@@ -17,6 +18,8 @@ The number is the exit code of the command line.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class RegistryError(Exception):
@@ -84,6 +87,16 @@ class RefusedByRemote(RegistryError):
 
 class StorageError(RegistryError):
     """The file system refused: it is full, read-only, or a file cannot be read."""
+
+
+class GateFailed(RegistryError):
+    """A version does not meet the gate; ``verdicts`` are `domain.gate.Verdict`."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", verdicts: tuple[Any, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.verdicts = verdicts
 
 
 class IntegrityError(RegistryError):

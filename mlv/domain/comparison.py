@@ -45,6 +45,10 @@ def is_better(metric: str, change: float | None) -> bool | None:
     """
     if not change:
         return None
+    return (change < 0) == less_is_better(metric)
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether a metric's name tells that less of it is better (``log_loss``, ``latency_ms``)."""
     words = metric.lower().replace("-", "_").split("_")
-    less = any(word in _LESS_IS_BETTER for word in words) and words[0] != "neg"
-    return (change < 0) == less
+    return any(word in _LESS_IS_BETTER for word in words) and words[0] != "neg"
