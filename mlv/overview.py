@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
-from mlv.store.versions import DIVERGED, folder_of
+from mlv.store.versions import DIVERGED, FOLDER, folder_of
 from mlv.trust import problems as trust_problems
 
 if TYPE_CHECKING:
@@ -81,6 +82,17 @@ def check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
         )
 
 
+def check_guard(versions: Versions, tip: Tip) -> None:
+    """Raise if the file that keeps pulled bytes out of ``git add`` is gone, or says nothing."""
+    path = f"{FOLDER}/.gitignore"
+    if versions.models_on(tip) and not (versions.blob(tip.commit, path) or b"").strip():
+        raise ConfigError(
+            f"{path} on {versions.config.branch} is gone or empty: git add would take in the bytes "
+            "that a checkout leaves behind",
+            hint=f"git log -p {versions.config.branch} -- {path} shows who; revert that commit",
+        )
+
+
 def _branch_problems(versions: Versions, tip: Tip | None) -> Iterator[RegistryError]:
     config = versions.config
     if tip is None:
@@ -89,10 +101,11 @@ def _branch_problems(versions: Versions, tip: Tip | None) -> Iterator[RegistryEr
             hint=f"git fetch {config.remote} {config.branch}",
         )
         return
-    try:
-        versions.check_not_merged(tip)
-    except RegistryError as error:
-        yield error
+    for check in (versions.check_not_merged, partial(check_guard, versions)):
+        try:
+            check(tip)
+        except RegistryError as error:
+            yield error
     theirs = f"{config.remote}/{config.branch}"
     if tip.relation == DIVERGED:
         yield ConfigError(

@@ -998,3 +998,14 @@ def test_a_read_only_repository_is_read(repo: Path, git: Program) -> None:
     said = attempt(repo, act, *PRIVATE, READ_ONLY, str(repo))
     assert said == ["v1 2 1 {'model': 'ok'} []"]
     assert state(repo, git) == before
+
+
+@pytest.mark.parametrize("text", [None, "\n"], ids=["gone", "empty"])
+def test_the_guard_of_the_registry_that_is_gone_is_named(
+    repo: Path, git: Program, text: str | None
+) -> None:
+    commit_by_hand(repo, git, "registry/.gitignore", text)
+    said = "registry/.gitignore on main is gone or empty"
+    problems = ModelRegistry(repo).status()["problems"]
+    assert [said in each["message"] for each in problems] == [True]
+    assert [said in each.message for each in ModelRegistry(repo).verify_all()][:2] == [True, False]

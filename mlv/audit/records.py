@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlv.domain.findings import Edited, Missing, Moved, NotHere, Unpublished, Untrusted
 from mlv.domain.names import Version
 from mlv.errors import IntegrityError, RegistryError
-from mlv.overview import check_folder
+from mlv.overview import check_folder, check_guard
 from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
 from mlv.store.objects import TAG
@@ -32,10 +33,11 @@ def check_branch(
     if tip is None:
         return live, [NotHere(name, "the registry branch is not here", "git fetch brings it")]
     found: list[Outcome] = []
-    try:
-        versions.check_not_merged(tip)
-    except RegistryError as error:
-        found.append(Edited(name, error.message, error.hint))
+    for check in (versions.check_not_merged, partial(check_guard, versions)):
+        try:
+            check(tip)
+        except RegistryError as error:
+            found.append(Edited(name, error.message, error.hint))
     for each in versions.models_on(tip):
         if model not in (None, each):
             continue

@@ -326,3 +326,13 @@ def test_no_name_to_commit_under(live: Path, act: Act, refused: Refused, git: Gi
     git(live, "config", "--global", "user.useConfigOnly", "true")
     with refused(live, RegistryError, "git"):
         act(live)
+
+
+def test_an_index_in_two_files_which_dvc_cannot_read(
+    live: Path, git: Git, tmp_path: Path, write_model: Writer
+) -> None:
+    git(live, "update-index", "--split-index")
+    with pytest.raises(RegistryError, match="the index is split"):
+        ModelRegistry(live).register(write_model(tmp_path / "new.pkl", 7), None)
+    git(live, "update-index", "--no-split-index")
+    assert ModelRegistry(live).register(write_model(tmp_path / "new.pkl", 7), None) == "v4"

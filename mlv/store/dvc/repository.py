@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mlv.errors import ConfigError, IntegrityError, NotFound
+from mlv.store import process
 from mlv.store.dvc.asking import asking
 from mlv.store.dvc.cache import Cache
 from mlv.store.dvc.outputs import Output, outputs_of
@@ -41,7 +42,20 @@ def open_dvc(layout: Layout) -> Dvc:
             hint="mlv init does it (a .dvc below the top of the repository does not count); "
             "if a sparse checkout leaves it out: git sparse-checkout add .dvc",
         )
+    _refuse_split_index(layout)
     return Dvc(layout)
+
+
+def _refuse_split_index(layout: Layout) -> None:
+    """Refuse an index in two files: libgit2, by which DVC reads it, cannot, and DVC then hangs."""
+    if not any(layout.git_dir.glob("sharedindex.*")):
+        return
+    said = process.run(["git", "rev-parse", "--shared-index-path"], cwd=layout.folder)
+    if said.stdout.strip():
+        raise ConfigError(
+            "the index is split (core.splitIndex), which DVC cannot read",
+            hint="git config core.splitIndex false and git update-index --no-split-index",
+        )
 
 
 def _is_intact(data: bytes | None, md5: str) -> bool:
