@@ -6,7 +6,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlv.domain.names import name_of
+from mlv.domain.pointer import MOVING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +96,11 @@ class Proposal(NamedTuple):
     forced: bool = False
     between: Between | None = None
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether a version is to be live or in staging, so that comparing it helps."""
+        return self.action in (*MOVING, REVERT, CHANGED) and self.proposed is not None
+
 
 class Report(NamedTuple):
     """What a review found of the change from ``base`` to ``head``, for the registry branch."""
@@ -131,13 +136,28 @@ class Report(NamedTuple):
 
 
 def _proposal(proposal: Proposal) -> dict[str, Any]:
-    verdict = proposal.verdict
+    from mlv.review import differences
+
+    verdict, between = proposal.verdict, proposal.between
     return {
         "model": proposal.model,
         "action": proposal.action,
         "before": json.loads(proposal.before.to_bytes()),
         "after": json.loads(proposal.after.to_bytes()),
-        "was": name_of(proposal.before.current),
+        "live": _side(proposal.live),
+        "proposed": _side(proposal.proposed),
         "gate": verdict and verdict.to_dict(),
         "forced": proposal.forced,
+        "commits": between and between._asdict(),
+        "changed": differences.to_dict(proposal),
+    }
+
+
+def _side(side: Side | None) -> dict[str, Any] | None:
+    if side is None:
+        return None
+    return {
+        "version": side.manifest.version.name,
+        "commit": side.commit and side.commit._asdict(),
+        "dirty": side.manifest.data["lineage"].get("dirty") or [],
     }
