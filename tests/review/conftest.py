@@ -69,8 +69,8 @@ class World:
     def edit_pointer(self, **facts: object) -> None:
         """Edit the pointer of fraud by hand; ``status`` is added to what is there."""
         document = json.loads((self.top / POINTER).read_text())
-        document["status"].update(facts.pop("status", {}))
-        document.update(facts)
+        status = {**document["status"], **facts.pop("status", {})}
+        document.update(facts, status=dict(sorted(status.items(), reverse=True)))
         self.write(POINTER, json.dumps(document, indent=2) + "\n")
 
     def land(self) -> None:

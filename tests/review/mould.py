@@ -42,7 +42,7 @@ FILES = {
 BETTER, WORSE, LACKING, YANKED, PURGED, FOLDER = 3, 4, 5, 6, 7, 8
 EVIL = {"plain": 9, "compressed": 10, "after an array": 11}
 METRICS = {
-    ("fraud", 1): {"roc_auc": 0.90, "latency_ms": 20},
+    ("fraud", 1): {"roc_auc": 0.905, "latency_ms": 20},
     ("fraud", 2): {"roc_auc": 0.91, "latency_ms": 20},
     ("fraud", WORSE): {"roc_auc": 0.70, "latency_ms": 20},
     ("fraud", LACKING): {"roc_auc": 0.95},
@@ -138,6 +138,7 @@ def _set_up(folder: Path, repo_mould: Path, git: Git, files: dict[str, str]) -> 
 
 def _publish(desk: Desk) -> None:
     desk.registry().push()
+    desk.git("push", "-q", "origin", "--tags")  # mlv publishes none that is purged
     desk.git("fetch", "-q")
     desk.git("branch", "-q", "--set-upstream-to=origin/main", "main")
     desk.clone("reviewer")

@@ -14,6 +14,7 @@ import pytest
 
 from mlv.domain import pointer as pointers
 from tests.review.mould import BETTER, EVIL, LACKING, PURGED, WORSE, YANKED
+from tests.review.proposals import mlv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,13 +168,11 @@ def an_option_among_the_requirements(desk: Desk) -> None:
     desk.commit()
 
 
-@refused("folder", words="requirements.txt")
+@refused("tag", words="requirements.txt of fraud-v12")
 def an_option_among_the_requirements_of_the_tag(desk: Desk) -> None:
     def edit() -> None:
         desk.write("registry/fraud/requirements.txt", "--index-url https://evil.example\n")
 
-    desk.git("fetch", "-q")
-    desk.git("tag", "fraud-v12", f"fraud-v{BETTER}^{{}}")
     _register_by_hand(desk, 12, edit)
     desk.promote(12)
 
@@ -185,20 +184,21 @@ def a_version_that_does_not_exist(desk: Desk) -> None:
     desk.commit()
 
 
-@refused("tag", words="fraud-v12.*not")
+@refused("tag", words="no version v12")
 def a_version_that_is_not_published(desk: Desk) -> None:
     _register_by_hand(desk, 12, lambda: None, publish=False)
     desk.promote(12)
     desk.git("push", "-q", "origin", "fraud-v12^{}:refs/heads/elsewhere")
 
 
-@refused("tag", words="fraud-v3.*(moved|another)")
+@refused("tag", "manifest", words="fraud-v3 names another commit on origin")
 def a_tag_moved_on_the_remote(desk: Desk) -> None:
+    """The reviewer's clone knows what it was, and that the folder is another's."""
     _retrain(desk, BETTER)
     desk.promote(BETTER)
 
 
-@refused("tag", words="fraud-v1.*(moved|another|was)")
+@refused("tag", words="fraud-v1 is not what was live under its name")
 def a_tag_moved_of_what_was_live(desk: Desk) -> None:
     """The reviewer's clone is new: only the branch knows what v1 was."""
     _retrain(desk, 1)
@@ -214,7 +214,7 @@ def a_lightweight_tag(desk: Desk) -> None:
     desk.reviewer = desk.clone()
 
 
-@refused("tag", words="fraud-v12")
+@refused("tag", words="fraud-v12 is really the tag 'fraud-v3', renamed")
 def a_tag_of_another_version_under_a_new_name(desk: Desk) -> None:
     desk.git("update-ref", "refs/tags/fraud-v12", "refs/tags/fraud-v3")
     desk.git("push", "-q", "origin", "refs/tags/fraud-v12")
@@ -223,7 +223,7 @@ def a_tag_of_another_version_under_a_new_name(desk: Desk) -> None:
     desk.commit()
 
 
-@refused("ancestor", words="fraud-v3")
+@refused("ancestor", "folder", "manifest", words="registration fraud-v3 would be merged")
 def a_version_merged(desk: Desk) -> None:
     desk.git("merge", "-q", "--no-edit", "--no-ff", "-X", "theirs", "-m", "Go live", "fraud-v3^{}")
 
@@ -273,7 +273,7 @@ def two_pointers_in_one_after_a_union_merge(desk: Desk) -> None:
     desk.git("merge", "-q", "--no-edit", "-X", "theirs", "main")
 
 
-@refused("stale", words="fraud-v3|v3")
+@refused("stale", words="registry/fraud changed on main .* since this started")
 def another_promotion_landed_meanwhile(desk: Desk) -> None:
     desk.promote(8)
     with desk.on_main():
@@ -296,10 +296,14 @@ SPOILED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda b: b.replace(b'"v1": "archived"', b'"v1": "archived", "v1": "archived"'),
         "a key stands twice",
     ),
-    "that_is_huge": (lambda b: b + b" " * 20_000_000, ""),
+    "that_is_huge": (lambda b: b + b" " * 5_000_000, "not written as mlv writes it"),
     "nested_without_end": (lambda _: b"[" * 200_000 + b"]" * 200_000, "nested"),
     "with_no_number": (lambda b: b.replace(b'"v3"', b"NaN", 1), "NaN"),
     "that_is_not_utf_8": (lambda b: b.replace(b"fraud", b"fr\xffud"), ""),
+    "that_hides_what_it_says": (
+        lambda b: b.replace(b'"current": "v3"', b'"current": "\\u0076\\u0033"'),
+        "not written as mlv writes it",
+    ),
     "that_is_empty": (lambda _: b"", "not JSON"),
     "of_another_model": (lambda b: b.replace(b'"fraud"', b'"ranker"'), "ranker"),
 }
@@ -318,7 +322,7 @@ def a_yanked_version(desk: Desk) -> None:
     desk.commit()
 
 
-@refused("withdrawn", words="fraud-v7.*purged")
+@refused("withdrawn", "bytes", words="fraud-v7 is purged, and would go live")
 def a_purged_version(desk: Desk) -> None:
     before = desk.pointer()
     desk.take("fraud", PURGED)
@@ -347,7 +351,7 @@ def a_revert_that_brings_back_a_yanked_version(desk: Desk) -> None:
     desk.git("revert", "--no-edit", "-X", "theirs", "HEAD~1")
 
 
-@refused("history", words="v7|purged")
+@refused("withdrawn", words="fraud-v7 is purged, and would be archived")
 def the_status_of_an_old_version_rewritten(desk: Desk) -> None:
     before = desk.pointer()
     desk.take("fraud", BETTER)
@@ -356,23 +360,26 @@ def the_status_of_an_old_version_rewritten(desk: Desk) -> None:
     desk.commit()
 
 
-@refused("history", words="v6|yanked")
+@refused("withdrawn", words="fraud-v6 is yanked, and would be registered")
+def a_yanked_version_dropped_from_the_pointer(desk: Desk) -> None:
+    _forget(desk, YANKED)
+
+
+@refused("history", "pointer", words="v1 would be forgotten")
 def a_version_dropped_from_the_pointer(desk: Desk) -> None:
-    desk.take("fraud", BETTER)
-    after = pointers.promote(desk.pointer(), BETTER)
-    desk.point(after._replace(status={n: s for n, s in after.status.items() if n != YANKED}))
-    desk.commit()
+    _forget(desk, 1)
 
 
-@refused("pointer", words="registry/fraud/pointer.json")
+@refused("history", words="registry/fraud/pointer.json is gone")
 def no_pointer_any_more(desk: Desk) -> None:
     desk.git("rm", "-q", POINTER)
     desk.commit()
 
 
-@refused("pointer", words="step|mlv")
+@refused("pointer", words="no step of mlv .*v2 production -> archived")
 def what_is_live_taken_away(desk: Desk) -> None:
     before = desk.pointer()
+    desk.git("rm", "-rqf", "registry/fraud")
     status = {n: s for n, s in before.status.items() if n != 2}
     desk.point(before._replace(current=None, previous=None, status={**status, 2: "archived"}))
     desk.commit()
@@ -451,7 +458,7 @@ def the_guard_of_the_registry_changed(desk: Desk) -> None:
     desk.promote(BETTER)
 
 
-@refused("folder", "manifest", words="registry/ranker/")
+@refused("registry", "folder", "manifest", words="no pointer of 'ranker' moves")
 def the_folder_of_another_model_changed_along(desk: Desk) -> None:
     desk.take("ranker", 2)
     desk.promote(BETTER)
@@ -472,7 +479,7 @@ def a_link_in_place_of_the_pointer(desk: Desk) -> None:
     _link(desk, POINTER, "../../pointer.json")
 
 
-@refused("pointer", "folder", words="registry/fraud")
+@refused("history", "registry", words="registry/fraud is new")
 def a_submodule_in_place_of_the_folder(desk: Desk) -> None:
     desk.git("rm", "-rqf", "registry/fraud")
     entry = f"160000,{desk.git('rev-parse', 'main')},registry/fraud"
@@ -480,11 +487,10 @@ def a_submodule_in_place_of_the_folder(desk: Desk) -> None:
     desk.commit()
 
 
-@refused("registry", words="registry")
+@refused("history", "registry", words="registry is new")
 def a_link_in_place_of_the_registry(desk: Desk) -> None:
-    desk.git("mv", "registry", "elsewhere")
-    desk.write("elsewhere/here", "")
-    (desk.author / "registry").symlink_to("elsewhere")
+    desk.git("rm", "-rqf", "registry")
+    (desk.author / "registry").symlink_to("/")
     desk.git("add", "--force", "registry")
     desk.commit()
 
@@ -547,13 +553,16 @@ for _name, _number in EVIL.items():
 # Where it stands -----------------------------------------------------------------------------
 
 
-@refused("history", words="first")
-def a_merge_that_turned_the_branch_round(desk: Desk) -> None:
-    desk.promote(BETTER)
-    with desk.on_main():
-        desk.write("train.py", "print('faster')\n")
-        desk.commit("Train faster")
-    desk.git("merge", "-q", "--no-edit", "main")
+def test_a_proposal_that_has_nothing_to_do_with_main(desk: Desk) -> None:
+    """There is nothing to hold it against, and so no report."""
+    desk.git("switch", "-q", "--orphan", "unrelated")
+    desk.take("fraud", BETTER)
+    desk.point(pointers.promote(pointers.empty("fraud"), BETTER))
+    desk.commit()
+    desk.bring(desk.reviewer, desk.publish())
+    code, out, err = mlv(desk.reviewer, "review", "origin/main..HEAD")
+    assert (code, out) == (1, "")
+    assert "no commit in common" in err
 
 
 def _register_by_hand(
@@ -567,6 +576,14 @@ def _register_by_hand(
 
     desk.git("tag", "--force", f"fraud-v{number}", "fraud-v3^{}")
     desk.retag(f"fraud-v{number}", all_of_it, publish=publish)
+
+
+def _forget(desk: Desk, number: int) -> None:
+    """Promote, and leave a version out of the pointer."""
+    desk.take("fraud", BETTER)
+    after = pointers.promote(desk.pointer(), BETTER)
+    desk.point(after._replace(status={n: s for n, s in after.status.items() if n != number}))
+    desk.commit()
 
 
 def _retrain(desk: Desk, number: int) -> None:
