@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mlv import ModelRegistry
+from tests.review.mould import build, build_signed
+from tests.review.proposals import RAN, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +69,8 @@ class World:
     def edit_pointer(self, **facts: Any) -> None:
         """Edit the pointer of fraud by hand; ``status`` is added to what is there."""
         document = json.loads((self.top / POINTER).read_text())
-        document["status"].update(facts.pop("status", {}))
-        document.update(facts)
+        status = {**document["status"], **facts.pop("status", {})}
+        document.update(facts, status=dict(sorted(status.items(), reverse=True)))
         self.write(POINTER, json.dumps(document, indent=2) + "\n")
 
     def land(self) -> None:
@@ -119,3 +121,38 @@ def world(_world_mould: Path, tmp_path: Path, git: Git) -> World:
     shutil.copytree(_world_mould, tmp_path, symlinks=True, dirs_exist_ok=True)
     git(tmp_path / "repo", "update-index", "--refresh")
     return World(tmp_path, git)
+
+
+# Where bad and good proposals are made -------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _mould(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory, git: Git) -> Path:
+    return build(tmp_path_factory.mktemp("registry"), _repo_mould, git).folder
+
+
+@pytest.fixture(scope="session")
+def _signed_mould(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory, git: Git) -> Path:
+    return build_signed(tmp_path_factory.mktemp("signed"), _repo_mould, git).folder
+
+
+@pytest.fixture
+def desk(_mould: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a registry in which fraud-v2 is live, on a branch ``proposal``."""
+    return _copy(_mould, tmp_path / "desk", git, monkeypatch)
+
+
+@pytest.fixture
+def signed(_signed_mould: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a registry that wants all signed, in which fraud-v2 is live."""
+    return _copy(_signed_mould, tmp_path / "desk", git, monkeypatch)
+
+
+def _copy(mould: Path, folder: Path, git: Git, patch: pytest.MonkeyPatch) -> Desk:
+    left_out = shutil.ignore_patterns("made", "cache", "tmp", "*.sample")
+    shutil.copytree(mould, folder, symlinks=True, ignore=left_out)
+    desk = Desk(folder, git)
+    patch.setenv(RAN, str(desk.ran))
+    for clone in (desk.author, desk.reviewer):
+        git(clone, "update-index", "-q", "--refresh")
+    return desk
