@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -50,7 +50,7 @@ class World:
         """Begin a proposal from main."""
         self.git("switch", "-q", "-c", name, "main")
 
-    def propose(self, action: str, *refs: str, **how: object) -> None:
+    def propose(self, action: str, *refs: str, **how: Any) -> None:
         """Begin a proposal with what mlv itself would do, and leave main as it was."""
         was = self.git("rev-parse", "main")
         self.registry.move(action, list(refs), **how)
@@ -66,7 +66,7 @@ class World:
         self.git("add", "-f", path)
         self.git("commit", "-q", "-m", message)
 
-    def edit_pointer(self, **facts: object) -> None:
+    def edit_pointer(self, **facts: Any) -> None:
         """Edit the pointer of fraud by hand; ``status`` is added to what is there."""
         document = json.loads((self.top / POINTER).read_text())
         status = {**document["status"], **facts.pop("status", {})}
@@ -78,7 +78,7 @@ class World:
         self.git("push", "-q", "origin", "main")
         self.git("fetch", "-q", "origin")
 
-    def review(self, span: str = "main..proposal", **how: bool) -> Report:
+    def review(self, span: str = "main..proposal", **how: Any) -> Report:
         """Review the proposal."""
         return ModelRegistry.review(self.top, span, **how)
 
