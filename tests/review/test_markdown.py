@@ -58,6 +58,7 @@ class Page(HTMLParser):
         self._in_code += tag in ("code", "pre")
         if tag != "code":
             self.tags.append((tag, *attrs))
+            self.text += " "
 
     def handle_endtag(self, tag: str) -> None:
         self._in_code -= tag in ("code", "pre")
