@@ -1,103 +1,158 @@
-"""Reports made of values alone, in which every text that a repository holds is the test's."""
+"""A published registry, cloned, in which anybody may propose anything."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlv.domain import pointer as pointers
-from mlv.domain.gate import Failed, Passed, Verdict
-from mlv.domain.manifest import Artifact, Manifest
-from mlv.domain.names import Version
-from mlv.domain.pointer import Pointer
-from mlv.domain.rules import Gate, MetricRule
-from mlv.review.report import Between, Check, Commit, Finding, Proposal, Report, Side
+from mlv import ModelRegistry
+from tests.review.mould import build, build_signed
+from tests.review.proposals import RAN, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-BASE, HEAD, OLD, NEW = ("ba5e" * 10, "4ead" * 10, "01d0" * 10, "0e30" * 10)
+    from mlv.review.report import Report
 
+    Git = Callable[..., str]
 
-def manifest_of(number: int, text: str, *, model: str = "fraud", **lineage: Any) -> Manifest:
-    """Give a manifest in which names and values are, or begin with, ``text``."""
-    artifact = Artifact("model", "model.pkl", 1000 * number, "0" * 32, "0" * 64)
-    data = {
-        "registered_by": text,
-        "metrics": {text: 0.9 + number / 100, f"{text} loss": 0.5},
-        "metadata": {text: text},
-        "lineage": {"commit": NEW, "dirty": [text], "python": "3.11.2", **lineage},
-    }
-    return Manifest(Version(model, number), {"model": artifact}, data)
+MLV_YAML = "branch: main\ngate:\n  max_regression: 0.05\n"
+POINTER = "registry/fraud/pointer.json"
 
 
-def side_of(number: int, text: str, *, count: int = 5, model: str = "fraud") -> Side:
-    """Give a side with ``count`` parameters, packages and data of their own."""
-    names = [f"{text}{at}" for at in range(count)]
-    stage = {"name": text, "params": {text: {name: f"{text}{number}" for name in names}}}
-    oid = NEW if number > 1 else OLD
-    manifest = manifest_of(number, text, model=model, stage=stage, commit=oid)
-    values = {name: f"{text}{number}" for name in names}
-    return Side(manifest, data=values, packages=values, commit=Commit(oid, text, text))
+def quiet(_: str) -> None:
+    """Take a note and let it go."""
 
 
-def proposal_of(text: str, *, count: int = 5, model: str = "fraud", **how: Any) -> Proposal:
-    """Promote v3 where v1 is live."""
-    before = Pointer(model, 1, None, {1: pointers.PRODUCTION})
-    live, proposed = (side_of(n, text, count=count, model=model) for n in (1, 3))
-    outcomes = (
-        Passed(f"{text}: min 0.9", f"{text} is 0.93"),
-        Failed(f"{text} loss: max 0.1", f"{text} loss is 0.5, above 0.1"),
-        Failed("same_data", f"trained on other data: {text}"),
-    )
-    rules = {text: MetricRule("max", 0.9), f"{text} loss": MetricRule("min", None, 0.1)}
-    facts = {
-        "action": pointers.PROMOTE,
-        "before": before,
-        "after": pointers.promote(before, 3),
-        "live": live,
-        "proposed": proposed,
-        "verdict": Verdict(Version(model, 3), Version(model, 1), outcomes),
-        "gate": Gate(metrics=rules),
-        "recent": (live.manifest, manifest_of(2, text), proposed.manifest),
-        "between": Between(ahead=12, behind=1),
-        **how,
-    }
-    return Proposal(model, **facts)
+class World:
+    """A clone ``top`` of ``server.git``, and ``storage``, where the bytes are.
 
+    Of fraud v2 is live, v1 was before, v3 is better and v4 worse; of ranker v1 is live.
+    """
 
-def report_of(text: str, *proposals: Proposal, **how: Any) -> Report:
-    """Refuse a promotion, with ``text`` wherever a repository has its own."""
-    facts = {
-        "findings": (
-            Finding("gate", text, f"the metric {text!r} is {text}", f"look at {text}"),
-            Finding("signature", text, text, text, blocks=False),
-        ),
-        "checks": (
-            Check("bytes", "passed", text),
-            Check("gate", "failed", text),
-            Check("pickle", "not checked", text),
-        ),
-        "proposals": proposals or (proposal_of(text),),
-        **how,
-    }
-    return Report(text, BASE, HEAD, **facts)
+    def __init__(self, folder: Path, git: Git) -> None:
+        self.folder, self.top, self._git = folder, folder / "repo", git
 
+    def git(self, *args: str) -> str:
+        """Run git in the clone."""
+        return self._git(self.top, *args)
 
-@pytest.fixture(scope="session")
-def report() -> Callable[..., Report]:
-    """``report("x")`` refuses fraud-v3, in a repository that says "x" wherever it can."""
-    return report_of
+    @property
+    def registry(self) -> ModelRegistry:
+        """The registry of the clone."""
+        return ModelRegistry(self.top, notify=quiet)
+
+    def start(self, name: str = "proposal") -> None:
+        """Begin a proposal from main."""
+        self.git("switch", "-q", "-c", name, "main")
+
+    def propose(self, action: str, *refs: str, **how: Any) -> None:
+        """Begin a proposal with what mlv itself would do, and leave main as it was."""
+        was = self.git("rev-parse", "main")
+        self.registry.move(action, list(refs), **how)
+        made = self.git("rev-parse", "main")
+        self.git("reset", "-q", "--hard", was)
+        self.git("switch", "-q", "-c", "proposal", made)
+
+    def write(self, path: str, text: str | bytes, message: str = "Edit") -> None:
+        """Commit a file."""
+        target = self.top / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text if isinstance(text, bytes) else text.encode())
+        self.git("add", "-f", path)
+        self.git("commit", "-q", "-m", message)
+
+    def edit_pointer(self, **facts: Any) -> None:
+        """Edit the pointer of fraud by hand; ``status`` is added to what is there."""
+        document = json.loads((self.top / POINTER).read_text())
+        status = {**document["status"], **facts.pop("status", {})}
+        document.update(facts, status=dict(sorted(status.items(), reverse=True)))
+        self.write(POINTER, json.dumps(document, indent=2) + "\n")
+
+    def land(self) -> None:
+        """Publish main as it is here."""
+        self.git("push", "-q", "origin", "main")
+        self.git("fetch", "-q", "origin")
+
+    def review(self, span: str = "main..proposal", **how: Any) -> Report:
+        """Review the proposal."""
+        return ModelRegistry.review(self.top, span, **how)
 
 
 @pytest.fixture(scope="session")
-def proposal() -> Callable[..., Proposal]:
-    """``proposal("x", count=2)`` is of fraud-v3 where v1 is live; two things of each changed."""
-    return proposal_of
+def _world_mould(
+    _repo_mould: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    git: Git,
+    write_model: Callable[..., Path],
+) -> Path:
+    mould = tmp_path_factory.mktemp("world")
+    shutil.copytree(_repo_mould, mould, symlinks=True, dirs_exist_ok=True)
+    repo = mould / "repo"
+    config = repo / ".dvc" / "config"
+    config.write_text(config.read_text().replace("/STORAGE", "../../storage"))
+    (repo / "mlv.yaml").write_text(MLV_YAML)
+    (repo / "train.py").write_text("print('training')\n")
+    git(repo, "add", "--all")
+    git(repo, "commit", "-q", "-m", "Say where the bytes go")
+    git(mould, "init", "-q", "--bare", "server.git")
+    git(repo, "remote", "add", "origin", "../server.git")
+    git(repo, "config", "user.name", "Ada Lovelace")
+    model = mould / "model.pkl"
+    for name, scores in (("fraud", (0.9, 0.91, 0.93, 0.5)), ("ranker", (0.7, 0.8))):
+        registry = ModelRegistry(repo, name, notify=quiet)
+        for seed, score in enumerate(scores):
+            write_model(model, seed + len(name))
+            registry.register(model, None, metrics={"auc": score})
+    ModelRegistry(repo, notify=quiet).promote("fraud-v1")
+    ModelRegistry(repo, notify=quiet).promote("fraud-v2")
+    ModelRegistry(repo, notify=quiet).promote("ranker-v1")
+    ModelRegistry(repo, notify=quiet).push()
+    return mould
+
+
+@pytest.fixture
+def world(_world_mould: Path, tmp_path: Path, git: Git) -> World:
+    """Return a published registry to propose changes to."""
+    shutil.copytree(_world_mould, tmp_path, symlinks=True, dirs_exist_ok=True)
+    git(tmp_path / "repo", "update-index", "--refresh")
+    return World(tmp_path, git)
+
+
+# Where bad and good proposals are made -------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def side() -> Callable[..., Side]:
-    """``side(3, "x")`` is what a report tells of fraud-v3."""
-    return side_of
+def _mould(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory, git: Git) -> Path:
+    return build(tmp_path_factory.mktemp("registry"), _repo_mould, git).folder
+
+
+@pytest.fixture(scope="session")
+def _signed_mould(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory, git: Git) -> Path:
+    return build_signed(tmp_path_factory.mktemp("signed"), _repo_mould, git).folder
+
+
+@pytest.fixture
+def desk(_mould: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a registry in which fraud-v2 is live, on a branch ``proposal``."""
+    return _copy(_mould, tmp_path / "desk", git, monkeypatch)
+
+
+@pytest.fixture
+def signed(_signed_mould: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a registry that wants all signed, in which fraud-v2 is live."""
+    return _copy(_signed_mould, tmp_path / "desk", git, monkeypatch)
+
+
+def _copy(mould: Path, folder: Path, git: Git, patch: pytest.MonkeyPatch) -> Desk:
+    left_out = shutil.ignore_patterns("made", "cache", "tmp", "*.sample")
+    shutil.copytree(mould, folder, symlinks=True, ignore=left_out)
+    desk = Desk(folder, git)
+    patch.setenv(RAN, str(desk.ran))
+    for clone in (desk.author, desk.reviewer):
+        git(clone, "update-index", "-q", "--refresh")
+    return desk
