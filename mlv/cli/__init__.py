@@ -32,6 +32,7 @@ _COMMANDS = {
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
+    "review": "judging",
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
