@@ -28,6 +28,7 @@ _COMMANDS = {
     "current": "reading",
     "history": "remembering",
     "at": "remembering",
+    "gate": "moving",
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",

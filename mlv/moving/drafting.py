@@ -15,6 +15,7 @@ from mlv.trust import check_commit, check_trusted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mlv.domain.gate import Verdict
     from mlv.domain.pointer import Pointer
     from mlv.store.versions import Tip, Versions
 
@@ -23,16 +24,25 @@ _MAKES_USE = (pointers.STAGE, pointers.PROMOTE, pointers.ROLLBACK)
 
 
 class Moved(NamedTuple):
-    """What was decided of one version: its model's pointer before and after."""
+    """What was decided of one version: its model's pointer before and after.
+
+    ``verdict`` is what the gate said of it, where there is one that it has to pass.
+    """
 
     version: Version
     before: Pointer
     after: Pointer
+    verdict: Verdict | None = None
 
     @property
     def is_change(self) -> bool:
         """Whether anything is decided anew."""
         return self.after != self.before
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether it goes on although the gate is not met."""
+        return self.verdict is not None and not self.verdict.passed
 
 
 class Draft(NamedTuple):
@@ -165,6 +175,7 @@ def message(action: str, moved: Sequence[Moved], reason: str | None) -> str:
         trailers.append(f"Mlv-Model: {each.version.model}\n")
         trailers += [f"Mlv-From: {before}\n"] if action in pointers.MOVING else []
         trailers.append(f"Mlv-To: {each.version.name}\n")
+        trailers += [f"Mlv-Forced: {each.version.name}\n"] if each.is_forced else []
     because = f"\n\n{reason.strip()}" if reason else ""
     return f"{subject}{because}\n\n{''.join(trailers)}"
 
