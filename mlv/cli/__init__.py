@@ -32,6 +32,7 @@ _COMMANDS = {
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
+    "propose": "proposing",
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
