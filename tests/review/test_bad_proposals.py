@@ -95,6 +95,18 @@ CASES[-1] = CASES[-1]._replace(options=("--force",))
 
 
 @refused("gate", words="roc_auc is 0.7, ")
+def a_rollback_to_what_was_never_live(desk: Desk) -> None:
+    """A yank that is taken back leaves a version archived, as if it had been live."""
+    with desk.on_main():
+        desk.point(pointers.unyank(pointers.yank(desk.pointer(), WORSE), WORSE))
+        desk.commit("Yank fraud-v4, and take it back")
+    desk.restart()
+    desk.take("fraud", WORSE)
+    desk.point(pointers.rollback(desk.pointer(), WORSE))
+    desk.commit()
+
+
+@refused("gate", words="roc_auc is 0.7, ")
 def a_rollback_taken_back(desk: Desk) -> None:
     with desk.on_main():
         desk.promote(WORSE)
