@@ -71,6 +71,15 @@ def a_rollback(desk: Desk) -> None:
     by_mlv(desk, "rollback", models=["fraud"], reason="It finds less")
 
 
+@passes(fraud="rollback")
+def a_rollback_to_what_would_not_meet_the_gate(desk: Desk) -> None:
+    with desk.on_main():
+        desk.promote(WORSE)
+        desk.promote(BETTER)
+    desk.restart()
+    by_mlv(desk, "rollback", f"fraud-v{WORSE}")
+
+
 @passes(fraud="stage")
 def a_staging(desk: Desk) -> None:
     by_mlv(desk, "stage", "fraud-v3")
