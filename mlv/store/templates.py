@@ -106,9 +106,11 @@ def write(
                 _write(top, path, text)
                 paths.append(path)
             elif Path(path).name in (_CODEOWNERS, _GITLAB_CI):
-                notes += _lines_to_add(there, path, text)
+                notes += _lines_to_add(top, there, path, text)
             elif there != top / path:
-                notes.append(f"{there.relative_to(top)} is there: {path} was not written")
+                notes.append(
+                    f"{there.relative_to(top).as_posix()} is there: {path} was not written"
+                )
             elif _says(there, text):
                 continue
             elif may_replace(path):
@@ -155,7 +157,7 @@ def _write(top: Path, path: str, text: str) -> None:
         target.chmod(0o755)
 
 
-def _lines_to_add(there: Path, path: str, text: str) -> list[str]:
+def _lines_to_add(top: Path, there: Path, path: str, text: str) -> list[str]:
     """Say which lines a file lacks that has others besides; whom it names as owner is its own."""
     stated = there.read_text(encoding="utf-8", errors="replace")
     if Path(path).name == _CODEOWNERS:
@@ -163,6 +165,7 @@ def _lines_to_add(there: Path, path: str, text: str) -> list[str]:
         wanted = [line for line in text.splitlines() if line.startswith("/")]
         lacking = [line for line in wanted if line.split()[0] not in known]
     else:
-        lacking = [] if text.split()[-1] in stated else text.splitlines()
+        lacking = [] if text.rsplit(maxsplit=1)[-1] in stated else text.splitlines()
     listed = "".join(f"\n  {line}" for line in lacking)
-    return [f"{there.name} is there already: add these lines to it{listed}"] if lacking else []
+    where = there.relative_to(top).as_posix()
+    return [f"{where} is there already: add these lines to it{listed}"] if lacking else []
