@@ -27,9 +27,8 @@ _BLANK = re.compile(r"@@([a-z]+)@@")
 # What may stand unquoted in YAML, in a shell and in CODEOWNERS.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _CODEOWNERS, _GITLAB_CI = "CODEOWNERS", ".gitlab-ci.yml"
-# A forge takes one of these from any of the folders.
+# A forge takes one of these: from its own folder, the top, or docs.
 _ONE_OF_A_KIND = {_CODEOWNERS.lower(), "pull_request_template.md"}
-_FOLDERS = ("", ".github", ".gitlab", "docs")
 _URL = re.compile(rb"^\s*url\s*=\s*([a-z0-9]+)://", re.MULTILINE)
 # What DVC needs besides itself for a remote, by the beginning of its URL.
 _EXTRAS = {
@@ -136,8 +135,8 @@ def _standing_in(top: Path, path: str) -> Path | None:
     name = Path(path).name.lower()
     if name not in _ONE_OF_A_KIND:
         return None
-    places = [top / place for place in _FOLDERS if (top / place).is_dir()]
-    found = (each for place in places for each in sorted(place.iterdir()))
+    places = (top / path).parent, top, top / "docs"
+    found = (each for place in places if place.is_dir() for each in sorted(place.iterdir()))
     return next((each for each in found if each.name.lower() == name), None)
 
 
