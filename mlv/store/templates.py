@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from importlib import metadata
@@ -26,6 +27,7 @@ _PLACES = (_PACKAGE / "templates", _PACKAGE.parent / "templates")
 _BLANK = re.compile(r"@@([a-z]+)@@")
 # What may stand unquoted in YAML, in a shell and in CODEOWNERS.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9+:/@._~%=-]+")
 _CODEOWNERS, _GITLAB_CI = "CODEOWNERS", ".gitlab-ci.yml"
 # A forge takes one of these: from its own folder, the top, or docs.
 _ONE_OF_A_KIND = {_CODEOWNERS.lower(), "pull_request_template.md"}
@@ -73,10 +75,26 @@ def values(branch: str, signers: str, dvc_config: bytes) -> dict[str, str]:
     return {
         "branch": branch,
         "owner": OWNER,
-        "packages": " ".join([f"mlv=={metadata.version('mlv')}", *dvc]),
+        "packages": " ".join([_mlv(), *dvc]),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "signers": signers,
     }
+
+
+def is_known_where_from(known: Mapping[str, str]) -> bool:
+    """Whether the blanks say where mlv itself is installed from, and not its version alone."""
+    return "://" in known["packages"]
+
+
+def _mlv() -> str:
+    """Say how pip installs the mlv that runs: from where that came from, if others can reach it."""
+    found = metadata.distribution("mlv")
+    origin = json.loads(found.read_text("direct_url.json") or "{}")
+    url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
+    where = f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
+    if url.startswith("https://") and _REQUIREMENT.fullmatch(where):
+        return f"mlv@{where}"
+    return f"mlv=={found.version}"
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:

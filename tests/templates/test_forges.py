@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -10,6 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,6 +141,41 @@ def test_the_pipeline_is_a_template_too(repo: Path, mlv: Mlv) -> None:
 
 def test_a_template_that_there_is_not_is_refused(repo: Path, mlv: Mlv) -> None:
     assert mlv(repo, "init", "--template", "jenkins").returncode == 2
+
+
+ORIGINS = {
+    "git": (
+        {"url": "https://forge.example/mlv.git", "vcs_info": {"vcs": "git", "commit_id": "abc123"}},
+        "mlv@git+https://forge.example/mlv.git@abc123",
+    ),
+    "a wheel": (
+        {"url": "https://forge.example/mlv-1-py3-none-any.whl", "archive_info": {}},
+        "mlv@https://forge.example/mlv-1-py3-none-any.whl",
+    ),
+    "a folder": ({"url": "file:///home/ada/mlv", "dir_info": {}}, None),
+    "an index": (None, None),
+    "no plain address": ({"url": "https://forge.example/'; x", "archive_info": {}}, None),
+}
+
+
+@pytest.mark.parametrize("kind", ORIGINS)
+def test_mlv_is_installed_from_where_it_came_from(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a public index has under the name is another program."""
+    origin, wanted = ORIGINS[kind]
+    told = None if origin is None else json.dumps(origin)
+    monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda self, name: told
+                        if name == "direct_url.json" else f"Version: {mlv.__version__}\n")  # fmt: skip
+    known = templates.values("main", "", b"")
+    assert known["packages"] == (wanted or f"mlv=={mlv.__version__}")
+    assert templates.is_known_where_from(known) is (wanted is not None)
+    assert Requirement(known["packages"]).name == "mlv"
+
+
+def test_where_that_is_not_known_it_asks(repo: Path, mlv: Mlv) -> None:
+    done = mlv(repo, "init", "--template", "gitlab")
+    assert "let the variable MLV_PACKAGES say where from" in done.stderr
 
 
 # What is left alone -------------------------------------------------------------------------
