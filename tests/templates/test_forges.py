@@ -13,7 +13,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).resolve().parents[2]
+VERSION = mlv.__version__
 WORKFLOWS = ["deploy", "rehearse", "retrain", "review"]
 
 
@@ -101,16 +102,12 @@ def test_branch_signers_packages_and_python_are_the_repositorys_own(
     mlv(repo, "init", "--template", "github", "--template", "gitlab")
     review = (repo / ".github/workflows/mlv-review.yml").read_text()
     assert yaml.safe_load(review)[True]["pull_request"]["branches"] == ["live/eu"]
-    assert f"'mlv=={mlv_version()} dvc[azure,s3]'" in review
+    assert f"'mlv=={VERSION} dvc[azure,s3]'" in review
     assert f'python-version: "{sys.version_info.major}.{sys.version_info.minor}"' in review
     owned = (repo / ".github/CODEOWNERS").read_text()
     assert "\n/keys/signers @" in owned
     jobs = yaml.safe_load((repo / ".gitlab/mlv.gitlab-ci.yml").read_text())
-    assert jobs[".mlv"]["variables"]["MLV_PACKAGES"] == f"mlv=={mlv_version()} dvc[azure,s3]"
-
-
-def mlv_version() -> str:
-    return mlv.__version__
+    assert jobs[".mlv"]["variables"]["MLV_PACKAGES"] == f"mlv=={VERSION} dvc[azure,s3]"
 
 
 def test_what_pip_is_given_are_requirements() -> None:
@@ -164,11 +161,13 @@ def test_mlv_is_installed_from_where_it_came_from(
 ) -> None:
     """What a public index has under the name is another program."""
     origin, wanted = ORIGINS[kind]
-    told = None if origin is None else json.dumps(origin)
-    monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda self, name: told
-                        if name == "direct_url.json" else f"Version: {mlv.__version__}\n")  # fmt: skip
+    texts = {
+        "direct_url.json": None if origin is None else json.dumps(origin),
+        "METADATA": f"Version: {VERSION}\n",
+    }
+    monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda _, name: texts.get(name))
     known = templates.values("main", "", b"")
-    assert known["packages"] == (wanted or f"mlv=={mlv.__version__}")
+    assert known["packages"] == (wanted or f"mlv=={VERSION}")
     assert templates.is_known_where_from(known) is (wanted is not None)
     assert Requirement(known["packages"]).name == "mlv"
 
@@ -291,7 +290,7 @@ def test_the_checkers_would_find_something(written: Path) -> None:
             check(written, *args)
 
 
-def steps(folder: Path, name: str) -> list[dict[str, str]]:
+def steps(folder: Path, name: str) -> list[dict[str, Any]]:
     jobs = yaml.safe_load((folder / f".github/workflows/mlv-{name}.yml").read_text())["jobs"]
     return [step for job in jobs.values() for step in job["steps"]]
 
@@ -318,7 +317,7 @@ def test_the_steps_that_workflows_share_are_the_same(written: Path) -> None:
     names = ("Install mlv", "Give DVC its credentials")
     for wanted in names:
         found = [
-            {"run": step["run"], "env": step.get("env", {}).keys()}
+            {"run": step["run"], "env": sorted(step.get("env", ()))}
             for name in WORKFLOWS
             for step in steps(written, name)
             if step.get("name") == wanted
