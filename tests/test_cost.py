@@ -159,7 +159,7 @@ def test_the_number_of_gits_does_not_grow_with_the_versions(
 ) -> None:
     registry = ModelRegistry(two)
     for seed in range(3, 9):
-        registry.register(write_model(tmp_path / "m.pkl", seed), None)
+        registry.register(write_model(tmp_path / "m.pkl", seed), None, {"roc_auc": 1})
     assert sorted(cost(two, "list")[0]) == ["cat-file", "cat-file", "for-each-ref"]
     for number in (2, 3, 4):
         registry.promote(f"v{number}")
@@ -178,9 +178,9 @@ def test_merged_pull_requests_take_one_more_git_however_many(
     cost: Callable[..., tuple[list[str], set[str]]], two: Path, git: Callable[..., str]
 ) -> None:
     registry = ModelRegistry(two, notify=lambda _: None)
-    for verb in ("promote", "stage"):
+    for verb in ("promote", "rollback"):
         git(two, "branch", "--force", "before")
-        getattr(registry, verb)({"promote": "v2", "stage": "v1"}[verb])
+        registry.move(verb, ["v2"] if verb == "promote" else [])
         git(two, "branch", "--force", "proposal")
         git(two, "reset", "--quiet", "--hard", "before")
         git(two, "merge", "--quiet", "--no-ff", "--message=Merge", "proposal")
@@ -203,3 +203,28 @@ def test_the_hook_is_quick(
     assert used == ["cat-file", "rev-list", "for-each-ref"]
     assert not modules & HEAVY
     assert cost(two, "check-push", stdin=f"main {new} refs/heads/other {old}\n")[0] == []
+
+
+def test_only_a_judgement_costs_what_judging_takes(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path
+) -> None:
+    for args in (("current",), ("compare", "model-v1", "model-v2"), ("rollback", "--help")):
+        assert "fractions" not in cost(two, *args)[1]
+    used, modules = cost(two, "gate", "model-v2")
+    assert used == ["cat-file"]
+    assert "fractions" in modules
+    assert not modules & HEAVY
+
+
+def test_the_data_of_two_versions_take_a_git_each(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path, git: Callable[..., str]
+) -> None:
+    registry = ModelRegistry(two)
+    for seed in (3, 4):
+        model = two.parent / f"{seed}.pkl"
+        model.write_bytes(bytes([seed]))
+        registry.register(model, None, {"roc_auc": 1}, {"data_window": "w"})
+    (two / "mlv.yaml").write_text("gate: {same_data: true}\n")
+    git(two, "commit", "--quiet", "--all", "--message", "The same data")
+    registry.promote("v3", force=True, reason="To begin with")
+    assert cost(two, "gate", "model-v4")[0] == ["cat-file", "ls-tree", "ls-tree"]
