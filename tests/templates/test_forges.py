@@ -326,6 +326,47 @@ def test_the_steps_that_workflows_share_are_the_same(written: Path) -> None:
         assert all(each == found[0] for each in found)
 
 
+def asked_of_git(folder: Path, host: str, script: str, env: dict[str, str]) -> dict[str, str]:
+    """Return the name and the password that git would log in with."""
+    done = subprocess.run(
+        ("bash", "-euc", f"{script}\ngit credential fill"),
+        cwd=folder,
+        env={**os.environ, **env},
+        input=f"protocol=https\nhost={host}\n\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_git_gets_the_token_of_github_as_its_password(written: Path) -> None:
+    for name in WORKFLOWS:
+        text = (written / f".github/workflows/mlv-{name}.yml").read_text()
+        [job, *_] = yaml.safe_load(text)["jobs"].values()
+        env = {key: str(value) for key, value in job["env"].items() if "GIT_CONFIG" in key}
+        key = env["GIT_CONFIG_KEY_0"].replace("${{ github.server_url }}", "https://github.com")
+        env |= {"GIT_CONFIG_KEY_0": key, "GH_TOKEN": "a token"}
+        found = asked_of_git(written, "github.com", "", env)
+        assert (found["username"], found["password"]) == ("x-access-token", "a token")
+        with pytest.raises(AssertionError, match="could not read Username"):
+            asked_of_git(written, "elsewhere.example", "", env)
+
+
+def test_git_gets_the_tokens_of_gitlab_as_its_password(written: Path) -> None:
+    jobs = yaml.safe_load((written / ".gitlab/mlv.gitlab-ci.yml").read_text())
+    of_all = [line for line in jobs[".mlv"]["before_script"] if "GIT_CONFIG" in line]
+    of_one = [line for line in jobs["mlv-retrain"]["script"] if "GIT_CONFIG" in line]
+    env = {"CI_SERVER_URL": "https://gitlab.com", "CI_JOB_TOKEN": "job", "MLV_TOKEN": "project"}
+    for lines, name, password in (
+        (of_all, "gitlab-ci-token", "job"),
+        (of_all + of_one, "mlv", "project"),
+    ):
+        found = asked_of_git(written, "gitlab.com", "\n".join(lines), env)
+        assert (found["username"], found["password"]) == (name, password)
+
+
 def test_both_forges_call_the_same_hook() -> None:
     github, gitlab = (ROOT / f"templates/{name}/.mlv/deploy" for name in ("github", "gitlab"))
     assert github.read_bytes() == gitlab.read_bytes()
