@@ -120,6 +120,7 @@ def _model(name: str, pointer: Pointer, numbers: list[int]) -> dict[str, Any]:
         "production": name_of(pointer.current),
         "previous": name_of(pointer.previous),
         "staging": name_of(pointer.staging),
+        "forced": pointer.current in pointer.forced,
         "latest": name_of(max(numbers, default=None)),
         "versions": len(numbers),
     }

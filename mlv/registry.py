@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     from mlv.doctor.checks import Check
     from mlv.domain.findings import Outcome
+    from mlv.domain.gate import Verdict
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
     from mlv.domain.pointer import Pointer
     from mlv.initialisation import Initialised
     from mlv.keeping.purging import Purge
     from mlv.moving.promotion import Change
+    from mlv.proposing.branch import Proposed
     from mlv.references import Live
     from mlv.registering.registration import Registered
     from mlv.sharing.pushing import Pushed
@@ -178,9 +180,31 @@ class ModelRegistry:
 
     # Moving the pointer -------------------------------------------------------------------
 
-    def stage(self, ref: str, *, reason: str | None = None, push: bool | None = None) -> str:
-        """Put a version in staging; the one staged before returns to registered."""
-        return _only(self.move("stage", [ref], reason=reason, push=push))
+    def gate(self, ref: str, against: str | None = None) -> Verdict:
+        """Judge a version by the gate of the registry branch's mlv.yaml, and change nothing.
+
+        It is held against what is live, or ``against`` another version of its model.
+        """
+        from mlv import gating
+
+        tip, version = self._versions.need_tip(), self.resolve(ref)
+        self._warn(tip)
+        other = None if against is None else self._references.resolve(against, version.model)
+        return gating.verdict(self._versions, tip.commit, version, other)
+
+    def stage(
+        self,
+        ref: str,
+        *,
+        reason: str | None = None,
+        force: bool = False,
+        push: bool | None = None,
+    ) -> str:
+        """Put a version in staging; the one staged before returns to registered.
+
+        `GateFailed` if it does not meet the gate, unless ``force``, which needs a ``reason``.
+        """
+        return _only(self.move("stage", [ref], reason=reason, force=force, push=push))
 
     def promote(
         self,
@@ -188,15 +212,18 @@ class ModelRegistry:
         *,
         reason: str | None = None,
         from_: str | None = None,
+        force: bool = False,
         push: bool | None = None,
     ) -> str:
         """Put a version in production; the one that was live is archived and becomes previous.
 
         Promoting what is live changes nothing. ``from_`` is the version that the caller believes
-        to be live: `ChangedMeanwhile` if it is not.
+        to be live: `ChangedMeanwhile` if it is not. `GateFailed` if the version does not meet the
+        gate, unless ``force``, which needs a ``reason``; commit and history keep both.
         """
         seen = [] if from_ is None else [from_]
-        return _only(self.move("promote", [ref], reason=reason, from_=seen, push=push))
+        change = self.move("promote", [ref], reason=reason, from_=seen, force=force, push=push)
+        return _only(change)
 
     def rollback(
         self,
@@ -229,19 +256,20 @@ class ModelRegistry:
         models: Sequence[str] = (),
         reason: str | None = None,
         from_: Sequence[str] = (),
+        force: bool = False,
         push: bool | None = None,
     ) -> Change:
         """Do what `stage`, `promote`, `rollback` and `yank` do, for several models in one commit.
 
-        ``models`` are those to roll back to their previous versions. ``push`` publishes on the
-        Git remote; None is what mlv.yaml says. Gives what changed.
+        ``models`` are those to roll back to their previous versions. ``force`` goes past the gate.
+        ``push`` publishes on the Git remote; None is what mlv.yaml says. Gives what changed.
         """
         from mlv.moving.planning import Asked, plan
         from mlv.moving.promotion import carry_out
 
         self._git.forget_config()
         named = (refs,) if isinstance(refs, str) else tuple(refs)
-        asked = Asked(action, named, tuple(models), tuple(from_), reason)
+        asked = Asked(action, named, tuple(models), tuple(from_), reason, force)
         with on_disk(self._git.layout.common_dir):
             if self.config.push if push is None else push:
                 from mlv.sharing import branch
@@ -252,6 +280,33 @@ class ModelRegistry:
                 change = carry_out(self._versions, plan(self._versions, self._references, asked))
         self._tell(change.told)
         return change
+
+    def propose(
+        self,
+        refs: str | Sequence[str] = (),
+        *,
+        action: str = "promote",
+        models: Sequence[str] = (),
+        reason: str | None = None,
+        from_: Sequence[str] = (),
+        force: bool = False,
+        draft: bool = False,
+    ) -> Proposed:
+        """Propose what `move` would do, as a pull request: nothing goes live.
+
+        ``action`` is ``promote`` or ``rollback``. The commit stands on the Git remote's registry
+        branch and is pushed to a branch of its own; the pull request is opened with gh, glab or
+        GitLab's push options, where that is possible. Proposing again brings it up to date.
+        """
+        from mlv.moving.planning import Asked
+        from mlv.proposing.branch import propose
+
+        named = (refs,) if isinstance(refs, str) else tuple(refs)
+        asked = Asked(action, named, tuple(models), tuple(from_), reason, force)
+        with on_disk(self._git.layout.common_dir):
+            proposed = propose(self._share(), self.model, asked, is_draft=draft)
+        self._tell(proposed.told)
+        return proposed
 
     # Keeping and deleting -----------------------------------------------------------------
 
@@ -387,6 +442,19 @@ class ModelRegistry:
         The keys are the versions' names, or their tags if they are of two models.
         """
         return compare(self.record(a).manifest, self.record(b).manifest)
+
+    def goals(self, ref: str) -> dict[str, str]:
+        """Say of which metrics the gate of a version's model states whether more is better.
+
+        ``"max"`` or ``"min"`` by metric; of the others their names tell.
+        """
+        from mlv import gating
+
+        tip = self._versions.tip()
+        if tip is None:
+            return {}
+        gate = gating.gate_at(self._versions, tip.commit, self.resolve(ref).model)
+        return {name: rule.goal for name, rule in gate.metrics.items() if rule.goal}
 
     def status(self) -> dict[str, Any]:
         """Describe every model, the registry branch, and what needs attention."""

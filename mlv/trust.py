@@ -8,7 +8,6 @@ holds each commit against the policy of the commit before. So nobody can allow h
 from __future__ import annotations
 
 import contextlib
-import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.names import Version
@@ -66,14 +65,9 @@ def policy_at(versions: Versions, commit: str) -> Policy:
     data = versions.blob(commit, configs.FILE)
     if data is None:
         return OFF
-    required, path = _stated(data)
+    config = configs.parsed(data)
+    required, path = config.require_signed, config.allowed_signers
     return Policy(required, path, _signers(versions, commit, path)) if required else OFF
-
-
-@functools.lru_cache(maxsize=32)
-def _stated(data: bytes) -> tuple[str, str]:
-    config = configs.parse(data)
-    return config.require_signed, config.allowed_signers
 
 
 def _signers(versions: Versions, commit: str, path: str) -> Signers | None:

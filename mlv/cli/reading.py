@@ -122,7 +122,8 @@ def _lineage(lineage: dict[str, Any]) -> dict[str, Any]:
 @command(ref_argument("a"), ref_argument("b"))
 def compare_command(session: Session, a: str, b: str) -> None:
     """Compare the metrics of two versions."""
-    result = session.open().compare(a, b)
+    registry = session.open()
+    result = registry.compare(a, b)
     if session.as_json:
         show.as_json(result)
         return
@@ -136,7 +137,7 @@ def compare_command(session: Session, a: str, b: str) -> None:
     if not changes:
         show.note("neither version has metrics")
         return
-    rows = []
+    rows, goals = [], registry.goals(a)
     for name, change in changes.items():
         before, after = result[left].get(name), result[right].get(name)
         rows.append(
@@ -144,18 +145,18 @@ def compare_command(session: Session, a: str, b: str) -> None:
                 show.plain(name),
                 show.number(before),
                 show.number(after),
-                *_change(name, before, change),
+                *_change(before, change, is_better(name, change, goals.get(name))),
             ]
         )
     for text in show.table(["metric", left, right, "delta", "per cent", ""], rows, keep=1):
         show.line(text)
 
 
-def _change(name: str, before: float | None, change: float | None) -> list[str]:
+def _change(before: float | None, change: float | None, better: bool | None) -> list[str]:
     if change is None:
         return ["-", "", "only one side"]
     judged = {True: ("green", "better"), False: ("red", "worse"), None: (None, "same")}
-    colour, word = judged[is_better(name, change)]
+    colour, word = judged[better]
     text = f"{'+' if change > 0 else ''}{show.number(change)}" if change else "0"
     share = f"{change / abs(before):+.1%}" if before else ""
     return [click.style(text, fg=colour), share, click.style(word, fg=colour)]
@@ -185,7 +186,7 @@ def current_command(session: Session) -> None:
 
 def _details(live: Live) -> str:
     pointer = live.pointer
-    words = []
+    words = [show.FORCED] if pointer.current in pointer.forced else []
     if pointer.previous is not None:
         words.append(f"previous v{pointer.previous}")
     if pointer.staging is not None:
@@ -203,6 +204,7 @@ def _live_facts(live: Live) -> dict[str, Any]:
         "tag": None if pointer.current is None else f"{live.model}-v{pointer.current}",
         "previous": name_of(pointer.previous),
         "staging": name_of(pointer.staging),
+        "forced": pointer.current in pointer.forced,
         "commit": live.tip.commit,
         "branch_is": live.tip.relation,
     }
@@ -229,6 +231,7 @@ def _model_line(model: dict[str, Any], *, quiet: bool) -> str:
         return f"{model['model']} {live or '-'}"
     mark = click.style(show.LIVE_MARK, fg="green") if live else " "
     text = f"{mark} {show.heading(model['model'])}  {live + ' is live' if live else 'nothing live'}"
+    text += f", {show.FORCED}" if model["forced"] else ""
     for key in ("previous", "staging", "latest"):
         if model[key]:
             text += f", {key} {model[key]}"

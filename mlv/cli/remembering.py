@@ -26,6 +26,7 @@ _WORDS = {
     "purge": "purged",
     "changed": "changed by hand",
 }
+_FORCED = ", forced"
 _COLOURS = {"promote": "green", "rollback": "yellow", "yank": "red", "changed": "red"}
 
 
@@ -59,7 +60,7 @@ def _row(event: dict[str, Any]) -> list[str]:
     doubt = "?" if event["uncertain_since"] else ""
     return [
         show.time(event["time"]) + doubt,
-        _what(action),
+        _what(action) + (_FORCED if event["forced"] else ""),
         _tag(event),
         event["was"] or "-",
         _people(event),
@@ -145,6 +146,8 @@ def _show_live(live: dict[str, Any]) -> None:
     show.line(f"{mark} {show.heading(live['tag'])}")
     since = live["since"]
     facts = {}
+    if live["forced"]:
+        facts["gate"] = f"not met: {show.FORCED}"
     if since:
         doubt = " (uncertain)" if since["uncertain_since"] else ""
         facts["since"] = f"{show.time(since['time'])}{doubt}, {_WORDS[since['action']]}"

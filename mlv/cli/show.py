@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LIVE_MARK = "●"
+FORCED = "forced past the gate"
 STATUS_COLOURS = {
     "production": "green",
     "staging": "yellow",
@@ -65,6 +66,7 @@ def as_json_lines(documents: Sequence[object]) -> None:
 
 def cell(value: object) -> str:
     """Write a value into CSV: harmless to a terminal, and no formula to a spreadsheet."""
+    value = str(value).lower() if isinstance(value, bool) else value
     text = "" if value is None else plain(value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 

@@ -6,6 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from mlv.domain.document import is_finite
+from mlv.domain.rules import MIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,17 +39,19 @@ def compare(a: Manifest, b: Manifest) -> dict[str, dict[str, Any]]:
     return {left: dict(a.metrics), right: dict(b.metrics), DELTA: delta(a.metrics, b.metrics)}
 
 
-def is_better(metric: str, change: float | None) -> bool | None:
-    """Say whether a change of this metric is for the better, judged by its name.
+def is_better(metric: str, change: float | None, goal: str | None = None) -> bool | None:
+    """Say whether a change of this metric is for the better, judged by its goal or its name.
 
     None: no change, or one side lacks it.
     """
     if not change:
         return None
-    return (change < 0) == less_is_better(metric)
+    return (change < 0) == is_less_better(metric, goal)
 
 
-def less_is_better(metric: str) -> bool:
-    """Whether a metric's name tells that less of it is better (``log_loss``, ``latency_ms``)."""
+def is_less_better(metric: str, goal: str | None = None) -> bool:
+    """Whether less of a metric is better; without a goal its name tells (``latency_ms``)."""
+    if goal is not None:
+        return goal == MIN
     words = metric.lower().replace("-", "_").split("_")
     return any(word in _LESS_IS_BETTER for word in words) and words[0] != "neg"

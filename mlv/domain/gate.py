@@ -9,44 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from mlv.domain.comparison import less_is_better
+from mlv.domain.comparison import is_less_better
 from mlv.domain.manifest import missing_metadata
+from mlv.domain.rules import OPEN, Gate, MetricRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mlv.domain.names import Version
 
-GOALS = MIN, MAX = "min", "max"
-
-
-class MetricRule(NamedTuple):
-    """What is asked of one metric; None asks nothing.
-
-    ``goal`` is `MIN` or `MAX`, and told by the metric's name where it is None; ``min`` and
-    ``max`` are absolute limits; ``max_regression`` is a fraction of the live version's value.
-    """
-
-    goal: str | None = None
-    min: float | None = None
-    max: float | None = None
-    max_regression: float | None = None
-
-
-class Gate(NamedTuple):
-    """The policy of a model. ``max_regression`` holds for each metric without a rule of its own."""
-
-    max_regression: float | None = None
-    metrics: Mapping[str, MetricRule] = MappingProxyType({})
-    require_metadata: tuple[str, ...] = ()
-    same_data: bool = False
-    require_staging: bool = False
-
-
-OPEN = Gate()
+__all__ = [
+    "OPEN", "ChallengerLacks", "ChampionLacks", "Failed", "Gate", "Judged", "MetricRule",
+    "NotComparable", "Outcome", "Passed", "Side", "Verdict", "judge",
+]  # fmt: skip
 
 
 class Side(NamedTuple):
@@ -133,6 +110,15 @@ class Verdict(NamedTuple):
         """Whether nothing keeps the challenger from going live."""
         return not self.blocking
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give it to a reader."""
+        return {
+            "challenger": self.challenger.tag,
+            "champion": self.champion and self.champion.tag,
+            "passed": self.passed,
+            "rules": [outcome.to_dict() for outcome in self.outcomes],
+        }
+
 
 def judge(
     gate: Gate, challenger: Side, champion: Side | None, *, to_stage: bool = False
@@ -200,7 +186,7 @@ def _regression(
 def _worsening(name: str, goal: str | None, now: float, was: float) -> Fraction | None:
     """Say by which part of the live value the new one is worse; None: by any, the live one is 0."""
     fall = _exact(was) - _exact(now)
-    worse = -fall if goal == MIN or (goal is None and less_is_better(name)) else fall
+    worse = -fall if is_less_better(name, goal) else fall
     if worse <= 0:
         return worse / abs(_exact(was)) if was else Fraction(0)
     return worse / abs(_exact(was)) if was else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlv.domain.names import name_of
 from mlv.domain.pointer import (
     ARCHIVED,
+    GATED,
     PROMOTE,
     PURGE,
     PURGED,
@@ -37,6 +38,8 @@ KINDS = (REGISTER, STAGE, PROMOTE, ROLLBACK, YANK, UNYANK, PURGE, CHANGED)
 
 # What `changed` tells of a pointer as a whole, in place of statuses.
 READABLE, UNREADABLE, MISSING = "readable", "unreadable", "missing"
+# And of a version of which only that was changed.
+FORCED, NOT_FORCED = "forced past the gate", "not forced"
 
 _EARLIEST, _LATEST = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
 # `Signed-off-by: ...`; the dash keeps a sentence such as "Note: ..." out of it.
@@ -47,6 +50,7 @@ class Step(NamedTuple):
     """One thing that happened to one version (to none: to the pointer as a whole).
 
     ``was`` is what was live before; ``before`` and ``after`` are statuses of the version.
+    ``forced``: it was staged or promoted although it did not meet the gate.
     """
 
     kind: str
@@ -55,11 +59,12 @@ class Step(NamedTuple):
     was: int | None
     before: str | None = None
     after: str | None = None
+    forced: bool = False
 
 
 FIELDS = (
     "time", "action", "model", "version", "was", "status_before", "status", "author", "committer",
-    "reason", "commit", "uncertain_since",
+    "reason", "commit", "uncertain_since", "forced",
 )  # fmt: skip
 
 
@@ -79,13 +84,18 @@ class Event(NamedTuple):
     commit: str
     since: int | None = None
 
+    @property
+    def forced(self) -> bool:
+        """Whether a version was staged or promoted although it did not meet the gate."""
+        return self.step.forced
+
     def to_dict(self) -> dict[str, Any]:
         """Give it to a reader, with times in UTC."""
         step = self.step
         values = (
             timestamp(self.at), step.kind, step.model, name_of(step.number), name_of(step.was),
             step.before, step.after, self.author, self.committer, self.reason, self.commit,
-            None if self.since is None else timestamp(self.since),
+            None if self.since is None else timestamp(self.since), self.forced,
         )  # fmt: skip
         return dict(zip(FIELDS, values, strict=True))
 
@@ -137,9 +147,13 @@ def steps(before: Pointer, after: Pointer, numbers: Iterable[int] | None = None)
         elif number not in explained:
             found.append((UNYANK if (was, now) == (YANKED, ARCHIVED) else CHANGED, number))
     result = [
-        Step(kind, after.model, n, before.current, before.status_of(n), after.status_of(n))
+        Step(
+            kind, after.model, n, before.current, before.status_of(n), after.status_of(n),
+            kind in GATED and n in after.forced,
+        )
         for kind, n in found
-    ]
+    ]  # fmt: skip
+    result += _forced_by_hand(before, after)
     if _previous_is_odd(before, after):
         result.append(
             Step(
@@ -179,6 +193,14 @@ def _staged(before: Pointer, after: Pointer, changed: _Changed) -> Iterator[_Tol
         return  # nothing, or the promotion of a staged version was reverted
     stood = {n for n, (was, _) in changed.items() if was == STAGING}
     yield STAGE, number, {number, *(n for n in stood if changed[n][1] in (REGISTERED, ARCHIVED))}
+
+
+def _forced_by_hand(before: Pointer, after: Pointer) -> Iterator[Step]:
+    """Tell of versions that count as forced, or no longer do, though nothing else befell them."""
+    for n in sorted(before.forced ^ after.forced):
+        if before.status_of(n) == after.status_of(n):
+            was, now = (FORCED if n in each.forced else NOT_FORCED for each in (before, after))
+            yield Step(CHANGED, after.model, n, before.current, was, now)
 
 
 def _previous_is_odd(before: Pointer, after: Pointer) -> bool:

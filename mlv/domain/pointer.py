@@ -21,19 +21,22 @@ ARCHIVED, YANKED, PURGED = "archived", "yanked", "purged"
 STAGE, PROMOTE, ROLLBACK = "stage", "promote", "rollback"
 YANK, UNYANK, PURGE = "yank", "unyank", "purge"
 MOVING = (STAGE, PROMOTE, ROLLBACK)  # what is live, or about to be
+GATED = (STAGE, PROMOTE)
 STATUSES = (REGISTERED, STAGING, PRODUCTION, ARCHIVED, YANKED, PURGED)
 
 
 class Pointer(NamedTuple):
     """What is live of one model, as version numbers.
 
-    ``status`` lists every version that is not merely registered.
+    ``status`` lists every version that is not merely registered; ``forced`` are those among them
+    that were last staged or promoted although they did not meet the gate.
     """
 
     model: str
     current: int | None
     previous: int | None
     status: Mapping[int, str]
+    forced: frozenset[int] = frozenset()
 
     def status_of(self, number: int) -> str:
         """One of `STATUSES`."""
@@ -47,10 +50,12 @@ class Pointer(NamedTuple):
     def to_bytes(self) -> bytes:
         """Write it indented, one status a line, newest first, so that a diff reads well."""
         newest_first = sorted(self.status, reverse=True)
+        forced = [f"v{n}" for n in newest_first if n in self.forced]
         document = {
             "model": self.model,
             "current": name_of(self.current),
             "previous": name_of(self.previous),
+            **({"forced": forced} if forced else {}),
             "status": {f"v{n}": self.status[n] for n in newest_first},
         }
         return (json.dumps(document, indent=2) + "\n").encode()
@@ -66,8 +71,11 @@ def empty(model: str) -> Pointer:
     return Pointer(model, None, None, {})
 
 
-def stage(pointer: Pointer, number: int) -> Pointer:
-    """Put a registered or archived version in staging; the one staged before steps back."""
+def stage(pointer: Pointer, number: int, *, forced: bool = False) -> Pointer:
+    """Put a registered or archived version in staging; the one staged before steps back.
+
+    ``forced``: although it does not meet the gate.
+    """
     now = pointer.status_of(number)
     if now == STAGING:
         return pointer
@@ -79,18 +87,21 @@ def stage(pointer: Pointer, number: int) -> Pointer:
     status = {n: s for n, s in pointer.status.items() if s != STAGING}
     if pointer.staging is not None and pointer.staging == pointer.previous:
         status[pointer.staging] = ARCHIVED  # it was live: a rollback may want it
-    return pointer._replace(status={**status, number: STAGING})
+    after = pointer._replace(status={**status, number: STAGING})
+    return _with_forced(after, number, forced=forced)
 
 
-def promote(pointer: Pointer, number: int) -> Pointer:
+def promote(pointer: Pointer, number: int, *, forced: bool = False) -> Pointer:
     """Put a version in production; the one that was live is archived and becomes previous.
 
-    Promoting what is live gives the pointer back as it is.
+    Promoting what is live gives the pointer back as it is. ``forced``: although it does not meet
+    the gate.
     """
     if number == pointer.current:
         return pointer
     _refuse_withdrawn(pointer, number, pointer.status_of(number))
-    return _live(pointer, number, previous=pointer.current)
+    after = _live(pointer, number, previous=pointer.current)
+    return _with_forced(after, number, forced=forced)
 
 
 def rollback(pointer: Pointer, to: int | None = None) -> Pointer:
@@ -183,17 +194,31 @@ def purgeable(pointer: Pointer, keep_last_n: int) -> list[int]:
     return [number for number in older if number != pointer.previous]
 
 
-_STEPS = {STAGE: stage, PROMOTE: promote, YANK: yank, UNYANK: unyank, PURGE: purge}
+_GATED = {STAGE: stage, PROMOTE: promote}
+_STEPS = {YANK: yank, UNYANK: unyank, PURGE: purge}
 
 
-def decide(pointer: Pointer, action: str, number: int | None) -> tuple[Pointer, int]:
-    """Take a step by its name; give the next pointer and the version that it is about."""
+def decide(
+    pointer: Pointer, action: str, number: int | None, *, forced: bool = False
+) -> tuple[Pointer, int]:
+    """Take a step by its name; give the next pointer and the version that it is about.
+
+    ``forced`` says of staging and promoting that the version does not meet the gate.
+    """
     if action == ROLLBACK:
         after = rollback(pointer, number)
         return after, after.current or 0
     if number is None:
         raise StatusError(f"{action} needs a version", hint="name one: v3")
+    if action in _GATED:
+        return _GATED[action](pointer, number, forced=forced), number
     return _STEPS[action](pointer, number), number
+
+
+def _with_forced(pointer: Pointer, number: int, *, forced: bool) -> Pointer:
+    """Say whether a version was forced; one that is merely registered is not any more."""
+    known = pointer.forced | {number} if forced else pointer.forced - {number}
+    return pointer._replace(forced=frozenset(n for n in known if n in pointer.status))
 
 
 def _live(pointer: Pointer, number: int, *, previous: int | None) -> Pointer:
@@ -227,18 +252,16 @@ def _tag(pointer: Pointer, number: int) -> str:
     return Version(pointer.model, number).tag
 
 
+_KEYS = {"model", "current", "previous", "status"}
+
+
 def parse(data: bytes, model: str) -> Pointer:
     """Read ``pointer.json`` of ``model`` strictly; `IntegrityError` says what is wrong with it."""
     try:
         document = read(data)
     except ValueError as error:
         raise _wrong(model, f"it is not JSON: {error}") from None
-    if not isinstance(document, dict) or set(document) != {
-        "model",
-        "current",
-        "previous",
-        "status",
-    }:
+    if not isinstance(document, dict) or document.keys() - {"forced"} != _KEYS:
         raise _wrong(model, "it needs exactly model, current, previous and status")
     if document["model"] != model:
         raise _wrong(model, f"it belongs to the model {document['model']!r}")
@@ -251,7 +274,11 @@ def parse(data: bytes, model: str) -> Pointer:
             raise _wrong(model, f"status {name!r}: {value!r} is not a version with a status")
         status[number] = value
     pointer = Pointer(
-        model, _read(model, document, "current"), _read(model, document, "previous"), status
+        model,
+        _read(model, document, "current"),
+        _read(model, document, "previous"),
+        status,
+        _read_forced(model, document),
     )
     _check(pointer)
     return pointer
@@ -270,7 +297,20 @@ def _read(model: str, document: dict[str, object], key: str) -> int | None:
     return number
 
 
+def _read_forced(model: str, document: dict[str, object]) -> frozenset[int]:
+    if "forced" not in document:
+        return frozenset()
+    names = document["forced"]
+    numbers = [parse_number(name) for name in names] if isinstance(names, list) else []
+    found = frozenset(n for n in numbers if n is not None)
+    if not found or len(found) != len(numbers):
+        raise _wrong(model, "forced does not list versions, each once")
+    return found
+
+
 def _check(pointer: Pointer) -> None:
+    for number in sorted(pointer.forced - pointer.status.keys()):
+        raise _wrong(pointer.model, f"forced names v{number}, which has no status")
     live = [n for n, status in pointer.status.items() if status == PRODUCTION]
     if live != ([] if pointer.current is None else [pointer.current]):
         raise _wrong(

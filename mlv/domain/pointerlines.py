@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _HEAD = re.compile(
     rb'\{\n  "model": "([a-z0-9_-]+)",\n  "current": (null|"v[1-9][0-9]{0,8}"),\n'
-    rb'  "previous": (null|"v[1-9][0-9]{0,8}"),\n  "status": \{\n'
+    rb'  "previous": (null|"v[1-9][0-9]{0,8}"),\n'
+    rb'(?:  "forced": \[\n((?:    "v[1-9][0-9]{0,8}",\n)*    "v[1-9][0-9]{0,8}")\n  \],\n)?'
+    rb'  "status": \{\n'
 )
 _LINE = re.compile(rb'    "v([1-9][0-9]{0,8})": "([a-z]+)"')
 _TAIL = b"\n  }\n}\n"
@@ -41,9 +43,11 @@ def follow(before: Pointer, old: bytes, new: bytes) -> tuple[Pointer, set[int]] 
     for number in gone:
         del status[number]
     status.update(come)
-    current, previous = (_number(text) for text in head.groups()[1:])
-    after = Pointer(before.model, current, previous, status)
+    current, previous = _number(head[2]), _number(head[3])
+    forced = [int(name.strip(b' "v')) for name in (head[4] or b"").split(_BETWEEN) if name]
+    after = Pointer(before.model, current, previous, status, frozenset(forced))
     whole = len(status) == now.count(b"\n") + 1 and head[1].decode() == before.model
+    whole = whole and len(after.forced) == len(forced) and after.forced <= status.keys()
     return (after, {*gone, *come}) if whole and _is_legal(before, after, come) else None
 
 

@@ -15,6 +15,7 @@ from mlv.trust import check_commit, check_trusted
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mlv.domain.gate import Verdict
     from mlv.domain.pointer import Pointer
     from mlv.store.versions import Tip, Versions
 
@@ -23,25 +24,35 @@ _MAKES_USE = (pointers.STAGE, pointers.PROMOTE, pointers.ROLLBACK)
 
 
 class Moved(NamedTuple):
-    """What was decided of one version: its model's pointer before and after."""
+    """What was decided of one version: its model's pointer before and after.
+
+    ``verdict`` is what the gate said of it, where there is one that it has to pass.
+    """
 
     version: Version
     before: Pointer
     after: Pointer
+    verdict: Verdict | None = None
 
     @property
     def is_change(self) -> bool:
         """Whether anything is decided anew."""
         return self.after != self.before
 
+    @property
+    def is_forced(self) -> bool:
+        """Whether it goes on although the gate is not met."""
+        return self.verdict is not None and not self.verdict.passed
+
 
 class Draft(NamedTuple):
-    """A commit that nothing names yet, and the files of its models' folders.
+    """A commit that nothing names yet, its tree, and the files of its models' folders.
 
     ``before`` and ``after`` are blob ids by path from the top, in the parent and in the commit.
     """
 
     commit: str
+    tree: str
     folders: tuple[str, ...]
     before: Mapping[str, str]
     after: Mapping[str, str]
@@ -56,31 +67,44 @@ def draft(
 ) -> Draft:
     """Write the commit on top of ``tip``; nothing but the models' folders differs from it."""
     _check_branch(versions, tip)
-    for each in moved if action in _MAKES_USE else ():
-        check_trusted(versions, tip, versions.record(each.version))
-    final = {each.version.model: each.after for each in moved}
-    folders: dict[str, list[Entry]] = {}
+    used = {each.version for each in moved if action in _MAKES_USE}
+    for version in (*used, *filter(None, (_live(each.after) for each in moved))):
+        check_trusted(versions, tip, versions.record(version))
     before: dict[str, str] = {}
     after: dict[str, str] = {}
-    for model, pointer in final.items():
+    folders = _folders(versions, moved)
+    for model, new in folders.items():
         folder = folder_of(model)
         old = versions.entries(tip.commit, folder) or []
         _refuse_foreign(versions, folder, old)
-        new = [*_live_folder(versions, tip, pointer), _pointer_file(versions, pointer)]
         before |= workspace.files_below(old, folder)
         after |= workspace.files_below(new, folder)
-        folders[model] = new
-    commit = _write(versions, tip, folders, message(action, moved, reason))
+    tree = _write_tree(versions, tip.commit, folders)
+    commit = versions.git.write_commit(tree, tip.commit, message(action, moved, reason))
     check_commit(versions, tip, commit)
-    return Draft(commit, tuple(map(folder_of, final)), before, after)
+    return Draft(commit, tree, tuple(map(folder_of, folders)), before, after)
 
 
-def _live_folder(versions: Versions, tip: Tip, pointer: Pointer) -> list[Entry]:
-    if pointer.current is None:
-        return []
-    live = versions.record(Version(pointer.model, pointer.current))
-    check_trusted(versions, tip, live)
-    return versionfolder.read(versions, live)
+def tree_of(versions: Versions, commit: str, moved: Sequence[Moved]) -> str:
+    """Give the tree that a draft of this on top of ``commit`` has; nothing is checked."""
+    return _write_tree(versions, commit, _folders(versions, moved))
+
+
+def _folders(versions: Versions, moved: Sequence[Moved]) -> dict[str, list[Entry]]:
+    final = {each.version.model: each.after for each in moved}
+    return {
+        model: [*_live_folder(versions, pointer), _pointer_file(versions, pointer)]
+        for model, pointer in final.items()
+    }
+
+
+def _live(pointer: Pointer) -> Version | None:
+    return None if pointer.current is None else Version(pointer.model, pointer.current)
+
+
+def _live_folder(versions: Versions, pointer: Pointer) -> list[Entry]:
+    live = _live(pointer)
+    return [] if live is None else versionfolder.read(versions, versions.record(live))
 
 
 def _pointer_file(versions: Versions, pointer: Pointer) -> Entry:
@@ -115,16 +139,14 @@ def _refuse_foreign(versions: Versions, folder: str, entries: list[Entry]) -> No
 # The commit --------------------------------------------------------------------------------
 
 
-def _write(versions: Versions, tip: Tip, folders: Mapping[str, list[Entry]], text: str) -> str:
-    git = versions.git
-    root = versions.entries(tip.commit) or []
-    registry = versions.entries(tip.commit, FOLDER) or []
-    with TreeWriter(git.layout.folder) as trees:
+def _write_tree(versions: Versions, commit: str, folders: Mapping[str, list[Entry]]) -> str:
+    root = versions.entries(commit) or []
+    registry = versions.entries(commit, FOLDER) or []
+    with TreeWriter(versions.git.layout.folder) as trees:
         for model, entries in folders.items():
             registry = _with(registry, Entry(FOLDER_MODE, model, trees.write(entries)))
         root = _with(root, Entry(FOLDER_MODE, FOLDER, trees.write(registry)))
-        tree = trees.write(root)
-    return git.write_commit(tree, tip.commit, text)
+        return trees.write(root)
 
 
 def _with(entries: list[Entry], entry: Entry) -> list[Entry]:
@@ -153,6 +175,7 @@ def message(action: str, moved: Sequence[Moved], reason: str | None) -> str:
         trailers.append(f"Mlv-Model: {each.version.model}\n")
         trailers += [f"Mlv-From: {before}\n"] if action in pointers.MOVING else []
         trailers.append(f"Mlv-To: {each.version.name}\n")
+        trailers += [f"Mlv-Forced: {each.version.name}\n"] if each.is_forced else []
     because = f"\n\n{reason.strip()}" if reason else ""
     return f"{subject}{because}\n\n{''.join(trailers)}"
 

@@ -15,19 +15,30 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """What was typed: references, models to roll back, what was seen live, and why."""
+    """What was typed: references, models to roll back, what was seen live, and why.
+
+    ``force``: also a version that does not meet the gate.
+    """
 
     action: str
     refs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     reason: str | None = None
+    force: bool = False
 
 
 def plan(versions: Versions, references: References, asked: Asked) -> Plan:
     """Make a plan; every version in it exists, and each model has what was seen live of it."""
     if asked.action == pointers.YANK and not asked.reason:
         raise InvalidInput("a yank needs a reason", hint="say what is wrong with the version")
+    if asked.force and asked.action not in pointers.GATED:
+        raise InvalidInput(f"{asked.action} passes no gate", hint="there is nothing to force")
+    if asked.force and not asked.reason:
+        raise InvalidInput(
+            "forcing a version past the gate needs a reason",
+            hint='--reason "...", or reason="...": it is kept in the commit for good',
+        )
     chosen = [references.resolve(ref) for ref in asked.refs]
     for version in chosen:
         versions.record(version)  # it exists, and is what it says
@@ -43,7 +54,7 @@ def plan(versions: Versions, references: References, asked: Asked) -> Plan:
         named = {references.live().model: None}
     seen = _seen(versions, references, asked, named)
     steps = tuple(Step(model, number, seen[model]) for model, number in named.items())
-    return Plan(asked.action, steps, asked.reason)
+    return Plan(asked.action, steps, asked.reason, asked.force)
 
 
 def _seen(

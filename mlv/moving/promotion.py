@@ -6,8 +6,10 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlv import gating
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version
+from mlv.domain.rules import OPEN
 from mlv.errors import (
     ChangedMeanwhile,
     InvalidInput,
@@ -42,11 +44,15 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the user asks for: one commit, all steps or none."""
+    """What the user asks for: one commit, all steps or none.
+
+    ``force``: also of a version that does not meet the gate.
+    """
 
     action: str
     steps: tuple[Step, ...]
     reason: str | None = None
+    force: bool = False
 
 
 class Change(NamedTuple):
@@ -63,6 +69,11 @@ class Change(NamedTuple):
         was_so = _WAS_SO.get(self.action, "live")
         return [
             *self.notes,
+            *(
+                f"{gating.summary(each.verdict)}: forced, and recorded"
+                for each in self.moved
+                if each.verdict and each.is_forced
+            ),
             *(
                 f"{each.version.tag} is {was_so} already: nothing was changed"
                 for each in self.moved
@@ -106,7 +117,7 @@ def _attempt(versions: Versions, plan: Plan) -> Change:
 
 
 def decide(versions: Versions, tip: Tip, plan: Plan) -> tuple[Moved, ...]:
-    """Take every step on what the branch says."""
+    """Take every step on what the branch says; `GateFailed` if one does not meet its gate."""
     known: dict[str, Pointer] = {}
     moved = []
     for step in plan.steps:
@@ -120,9 +131,23 @@ def decide(versions: Versions, tip: Tip, plan: Plan) -> tuple[Moved, ...]:
             raise _with_who(versions, tip, step.model, before, error) from error
         except StatusError as error:
             raise _with_reason(versions, tip, step, before, error) from error
-        moved.append(Moved(Version(step.model, number), before, after))
-        known[step.model] = after
+        made = Moved(Version(step.model, number), before, after)
+        moved.append(_judged(versions, tip, plan.action, made) if made.is_change else made)
+        known[step.model] = moved[-1].after
+    if not plan.force:
+        gating.check([each.verdict for each in moved if each.verdict])
     return tuple(moved)
+
+
+def _judged(versions: Versions, tip: Tip, action: str, made: Moved) -> Moved:
+    """Hold a step against the gate of the branch that it is taken on."""
+    version = made.version
+    if action not in pointers.GATED or gating.gate_at(versions, tip.commit, version.model) == OPEN:
+        return made
+    to_stage = action == pointers.STAGE
+    verdict = gating.verdict(versions, tip.commit, version, to_stage=to_stage)
+    after, _ = pointers.decide(made.before, action, version.number, forced=not verdict.passed)
+    return made._replace(after=after, verdict=verdict)
 
 
 def changes(moved: tuple[Moved, ...]) -> tuple[Moved, ...]:

@@ -73,6 +73,7 @@ def _facts(live: LiveThen) -> dict[str, Any]:
         "tag": None if number is None else Version(pointer.model, number).tag,
         "previous": name_of(pointer.previous),
         "staging": name_of(pointer.staging),
+        "forced": number in pointer.forced,
         "since": live.event and live.event.to_dict(),
         "artifacts": {role: artifact.to_dict() for role, artifact in artifacts.items()},
     }

@@ -1,0 +1,59 @@
+"""What a pull request says: its title, and the report of what it proposes."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mlv.sharing.share import Share
+
+_CUT = "\n\n*The rest did not fit: `mlv review` shows it.*\n"
+_FENCE = "```"
+
+
+class Text(NamedTuple):
+    """A title, and a body in Markdown."""
+
+    title: str
+    body: str
+
+
+def cut(text: str, longest: int, len_of: Callable[[str], int] = len) -> str:
+    """Cut Markdown that is too long at the end of a line, and close what that leaves open."""
+    if len_of(text) <= longest:
+        return text
+    lines = text.splitlines(keepends=True)
+    room, kept = longest - len_of(_CUT) - 200, []
+    for line in lines:
+        room -= len_of(line)
+        if room < 0:
+            break
+        kept.append(line)
+    head = "".join(kept).rstrip("\n")
+    if head.count(_FENCE) % 2:
+        head += f"\n{_FENCE}"
+    opened = head.count("<details>") - head.count("</details>")
+    return head + "\n\n</details>" * min(max(opened, 0), 10) + _CUT
+
+
+def text_of(share: Share, base: str, commit: str, message: str) -> Text:
+    """Write a pull request's text: the report of the commit, under the commit's own subject."""
+    subject, _, rest = message.partition("\n")
+    return Text(subject, rest.strip() + "\n")
+
+
+def keep(common_dir: Path, name: str, body: str) -> Path | None:
+    """Keep a body where a person finds it; None if the disk refuses, for it is pushed by then."""
+    path = common_dir / "mlv" / "proposals" / f"{name}.md"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{uuid.uuid4().hex}")
+        beside.write_text(body, encoding="utf-8", errors="replace")
+        beside.replace(path)
+    except OSError:
+        return None
+    return path
