@@ -8,6 +8,7 @@ import click
 
 from mlv.cli import show
 from mlv.cli.options import Session, command, ref_argument
+from mlv.domain import figures
 from mlv.domain.comparison import DELTA, is_better
 from mlv.domain.names import name_of
 from mlv.errors import IntegrityError, NotFound
@@ -157,8 +158,7 @@ def _change(before: float | None, change: float | None, better: bool | None) -> 
         return ["-", "", "only one side"]
     judged = {True: ("green", "better"), False: ("red", "worse"), None: (None, "same")}
     colour, word = judged[better]
-    text = f"{'+' if change > 0 else ''}{show.number(change)}" if change else "0"
-    share = f"{change / abs(before):+.1%}" if before else ""
+    text, share = figures.signed(change), figures.share(change, before)
     return [click.style(text, fg=colour), share, click.style(word, fg=colour)]
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlv.domain import figures
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+number, size = figures.number, figures.size
 LIVE_MARK = "●"
 FORCED = "forced past the gate"
 STATUS_COLOURS = {
@@ -75,26 +78,6 @@ def cell(value: object) -> str:
 def status(name: str, width: int = 0) -> str:
     """Colour a status."""
     return click.style(name.ljust(width), fg=STATUS_COLOURS.get(name))
-
-
-def number(value: float | None) -> str:
-    """Write a metric: four decimals, or four digits where these say more."""
-    if value is None:
-        return "-"
-    if isinstance(value, int):
-        return str(value)
-    small, large = 0.001, 100_000
-    return f"{value:.4f}" if value == 0 or small <= abs(value) < large else f"{value:.4g}"
-
-
-def size(count: int) -> str:
-    """Write a number of bytes for a person."""
-    amount, step = float(count), 1000.0
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < step:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= step
-    return f"{amount:.1f} TB"
 
 
 def time(stamp: str) -> str:

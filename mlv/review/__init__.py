@@ -1,0 +1,1 @@
+"""A change to the registry, judged and reported before it is merged."""
