@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.comparison import delta, is_better
+from mlv.domain.figures import share, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mlv.domain.gate import Outcome
-    from mlv.domain.manifest import Manifest
+    from mlv.domain.manifest import Artifact, Manifest
     from mlv.review.report import Proposal, Side
 
 ONLY_LIVE, ONLY_PROPOSED = "only the live version has it", "only the proposed version has it"
@@ -103,6 +104,36 @@ def dirty(side: Side) -> list[str]:
     """Name the files that were not committed when the version was registered."""
     found: list[str] = side.manifest.data["lineage"].get("dirty") or []
     return found
+
+
+def trained_from(side: Side) -> str:
+    """Name the commit that the version says it was trained from; empty for none."""
+    return str(side.manifest.data["lineage"].get("commit") or "")
+
+
+def sizes(proposal: Proposal) -> list[tuple[str, int | None, int | None]]:
+    """Give each artifact's role and its size in bytes on both sides."""
+    before, after = (
+        side.manifest.artifacts if side else {} for side in (proposal.live, proposal.proposed)
+    )
+    return [
+        (role, _bytes(before.get(role)), _bytes(after.get(role)))
+        for role in dict.fromkeys([*after, *before])
+    ]
+
+
+def _bytes(artifact: Artifact | None) -> int | None:
+    return artifact.size if artifact else None
+
+
+def size_of(was: int | None, now: int | None) -> str:
+    """Say how large an artifact is, and was."""
+    if now is None:
+        return f"{size(was or 0)} → gone"
+    if was is None or was == now:
+        return size(now)
+    part = share(now - was, was)
+    return f"{size(was)} → {size(now)}{f' ({part})' if part else ''}"
 
 
 def _both(proposal: Proposal) -> tuple[Side, Side] | None:

@@ -44,7 +44,21 @@ def code(text: object, longest: int = LONGEST) -> str:
 
 def prose(text: str, longest: int = LONGEST_PROSE) -> str:
     """Write a sentence that may hold anybody's text: what is more than a word becomes code."""
-    return " ".join(map(_word, shown(text, longest).split()))
+    said: list[str] = []
+    held: list[str] = []  # words of one code span
+    for word in shown(text, longest).split():
+        before, inner, after = _parts(word)
+        if held and (before or not inner):
+            said.append(code(" ".join(held), longest))
+            held = []
+        if not inner:
+            said.append(word)
+            continue
+        held.append(inner)
+        if before or after:
+            said.append(f"{before}{code(' '.join(held), longest)}{after}")
+            held = []
+    return " ".join([*said, *([code(" ".join(held), longest)] if held else [])])
 
 
 def preformatted(text: object, longest: int = LONGEST) -> str:
@@ -52,16 +66,12 @@ def preformatted(text: object, longest: int = LONGEST) -> str:
     return shown(text, longest).translate(_REPLACED)
 
 
-def _word(word: str) -> str:
-    if _WORD.fullmatch(word) and not _COMMIT.search(word):
-        return word
-    before, inner, after = _parts(word)
-    return f"{before}{code(inner)}{after}" if inner else code(word)
-
-
 def _parts(word: str) -> tuple[str, str, str]:
+    """Split a word into what is to be code and the punctuation around it; a plain one has none."""
+    if _WORD.fullmatch(word) and not _COMMIT.search(word):
+        return word, "", ""
     found = _AROUND.fullmatch(word)
-    return (found[1], found[2], found[3]) if found else ("", word, "")
+    return (found[1], found[2], found[3]) if found and found[2] else ("", word, "")
 
 
 def _seen(text: str) -> str:

@@ -111,7 +111,7 @@ def _finding(finding: Finding, mark: str) -> str:
 def _checks(checks: Sequence[Check]) -> list[str]:
     if not checks:
         return []
-    shown = [check for check in checks if check.outcome != PASSED]
+    shown = [check for kind in (FAILED, NOT_CHECKED) for check in checks if check.outcome == kind]
     passed = [check for check in checks if check.outcome == PASSED]
     lines = [_check(check) for check in shown[:_MOST_CHECKS]]
     counts = [

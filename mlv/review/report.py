@@ -6,6 +6,8 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlv.domain.pointer import MOVING
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -93,6 +95,11 @@ class Proposal(NamedTuple):
     recent: tuple[Manifest, ...] = ()
     forced: bool = False
     between: Between | None = None
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether a version is to be live or in staging, so that comparing it helps."""
+        return self.action in (*MOVING, REVERT, CHANGED) and self.proposed is not None
 
 
 class Report(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
-from mlv.domain.figures import count, number, share, signed, size
+from mlv.domain.figures import count, number, share, signed
 from mlv.review import differences, wording
 from mlv.review.chart import chart
 from mlv.review.escaping import code, prose
@@ -25,8 +25,6 @@ _MOST_INLINE = 3
 _MOST_PATHS = 10
 _LONGEST_VALUE = 60
 _BRIEF = 10
-# A version goes live or into staging, so that it is worth comparing.
-_COMPARED = (*pointers.MOVING, REVERT)
 
 
 def headline(proposal: Proposal) -> str:
@@ -38,7 +36,7 @@ def headline(proposal: Proposal) -> str:
 def section(proposal: Proposal) -> list[str]:
     """Write all that is to be said of one model."""
     blocks = [f"### {_sides(proposal)}", *_forced(proposal)]
-    if proposal.action in _COMPARED or proposal.verdict:
+    if proposal.is_compared:
         blocks += [*_metrics(proposal), *_gate(proposal), *_chart(proposal)]
         blocks += [*_dirty(proposal), *_changes(proposal)]
     return [*blocks, *_way_back(proposal)]
@@ -52,7 +50,7 @@ def details(summary: str, inner: str) -> str:
 def _sides(proposal: Proposal) -> str:
     tag = code(wording.subject(proposal))
     live = proposal.live
-    if proposal.action not in _COMPARED:
+    if not proposal.is_compared:
         return f"{code(proposal.model)}: {tag}"
     if live is None:
         return f"{code(proposal.model)}: {tag}; nothing is live so far"
@@ -84,7 +82,7 @@ def _metrics(proposal: Proposal) -> list[str]:
 
 def _metric(row: Metric) -> str:
     change = "" if row.delta is None else signed(row.delta)
-    part = "" if row.delta is None else share(row.delta, row.live)
+    part = share(row.delta, row.live) if row.delta else ""
     word = {"better": "▲ better", "worse": "▼ **worse**"}.get(row.word, row.word)
     cells = (number(row.live), number(row.proposed), change, part, word, _word_of(row.outcomes))
     return f"| {code(row.name, _LONGEST_VALUE)} | {' | '.join(cells)} |"
@@ -170,7 +168,7 @@ def _changes(proposal: Proposal) -> list[str]:
     if proposed is None:
         return []
     if live is None or live is proposed:
-        return [f"- Trained from {_commit(proposed)}\n{_sizes(None, proposed)}"]
+        return [f"- Trained from {_commit(proposed)}\n{_sizes(proposal)}"]
     data = differences.data(proposal)
     unknown = "- Data: not known of both versions"
     parts = [
@@ -180,7 +178,7 @@ def _changes(proposal: Proposal) -> list[str]:
     ]
     lines = [_commits(proposal, live, proposed)]
     lines += [line for line, _, _ in parts]
-    lines.append(_sizes(live, proposed))
+    lines.append(_sizes(proposal))
     folded = [
         details(f"{name}: {len(changes)} changed", _table(changes))
         for _, name, changes in parts
@@ -245,27 +243,13 @@ def _commit(side: Side) -> str:
 
 
 def _oid(side: Side) -> str:
-    return str(side.manifest.data["lineage"].get("commit") or "")[:_BRIEF]
+    return differences.trained_from(side)[:_BRIEF]
 
 
-def _sizes(live: Side | None, proposed: Side) -> str:
-    before = live.manifest.artifacts if live else {}
-    after = proposed.manifest.artifacts
-    told = []
-    for role in dict.fromkeys([*after, *before]):
-        was, now = (side[role].size if role in side else None for side in (before, after))
-        told.append(f"{code(role)} {_size(was, now)}")
+def _sizes(proposal: Proposal) -> str:
+    told = [f"{code(r)} {differences.size_of(*both)}" for r, *both in differences.sizes(proposal)]
     more = [f"{len(told) - _MOST_PATHS} more"] if len(told) > _MOST_PATHS else []
     return f"- Size: {', '.join([*told[:_MOST_PATHS], *more])}"
-
-
-def _size(was: int | None, now: int | None) -> str:
-    if now is None:
-        return f"{size(was or 0)} → gone"
-    if was is None or was == now:
-        return size(now)
-    part = share(now - was, was)
-    return f"{size(was)} → {size(now)}{f' ({part})' if part else ''}"
 
 
 def _both(proposal: Proposal) -> tuple[Side | None, Side | None]:
