@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlv.errors import (
     ChangedMeanwhile,
     ConfigError,
+    GateFailed,
     IntegrityError,
     InvalidInput,
     NoPreviousVersion,
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ChangedMeanwhile",
     "ConfigError",
+    "GateFailed",
     "IntegrityError",
     "InvalidInput",
     "ModelRegistry",

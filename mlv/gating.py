@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlv.domain.names import Version
 from mlv.domain.pointer import STAGING
 from mlv.domain.rules import OPEN, Gate
-from mlv.errors import GateFailed
+from mlv.errors import GateFailed, NotFound
 from mlv.store import config as configs
-from mlv.store.versions import FOLDER, LOCAL_ONLY, Tip
+from mlv.store.versions import FOLDER, LOCAL_ONLY, Tip, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,12 +51,27 @@ def verdict(
     pointer = versions.pointer(Tip(commit, commit, None, LOCAL_ONLY), version.model)
     if against is None and pointer.current is not None:
         against = Version(version.model, pointer.current)
-    challenger, champion = (
-        each and side(versions, versions.record(each), pointer, with_data=gate.same_data)
-        for each in (version, against)
-    )
-    assert challenger
+    challenger = side(versions, versions.record(version), pointer, with_data=gate.same_data)
+    champion = against and _champion(versions, commit, against, pointer, with_data=gate.same_data)
     return judge(gate, challenger, champion, to_stage=to_stage)
+
+
+def _champion(
+    versions: Versions, commit: str, version: Version, pointer: Pointer, *, with_data: bool
+) -> Side:
+    """Read what is live from its tag; where that is not here, from the branch, which has it too."""
+    try:
+        return side(versions, versions.record(version), pointer, with_data=with_data)
+    except NotFound:
+        path = f"{folder_of(version.model)}/manifest.json"
+        data = versions.blob(commit, path) if version.number == pointer.current else None
+        if data is None:
+            raise
+    from mlv.domain import manifest
+    from mlv.domain.gate import Side
+
+    found = manifest.parse(data, version)
+    return Side(version, found.metrics, found.data["metadata"], None)
 
 
 def check(verdicts: Sequence[Verdict]) -> None:

@@ -159,7 +159,7 @@ def test_the_number_of_gits_does_not_grow_with_the_versions(
 ) -> None:
     registry = ModelRegistry(two)
     for seed in range(3, 9):
-        registry.register(write_model(tmp_path / "m.pkl", seed), None)
+        registry.register(write_model(tmp_path / "m.pkl", seed), None, {"roc_auc": 1})
     assert sorted(cost(two, "list")[0]) == ["cat-file", "cat-file", "for-each-ref"]
     for number in (2, 3, 4):
         registry.promote(f"v{number}")
@@ -178,9 +178,9 @@ def test_merged_pull_requests_take_one_more_git_however_many(
     cost: Callable[..., tuple[list[str], set[str]]], two: Path, git: Callable[..., str]
 ) -> None:
     registry = ModelRegistry(two, notify=lambda _: None)
-    for verb in ("promote", "stage"):
+    for verb in ("promote", "rollback"):
         git(two, "branch", "--force", "before")
-        getattr(registry, verb)({"promote": "v2", "stage": "v1"}[verb])
+        registry.move(verb, ["v2"] if verb == "promote" else [])
         git(two, "branch", "--force", "proposal")
         git(two, "reset", "--quiet", "--hard", "before")
         git(two, "merge", "--quiet", "--no-ff", "--message=Merge", "proposal")

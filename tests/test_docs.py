@@ -674,6 +674,7 @@ def test_what_is_public() -> None:
     assert package.__all__ == [
         "ChangedMeanwhile",
         "ConfigError",
+        "GateFailed",
         "IntegrityError",
         "InvalidInput",
         "ModelRegistry",

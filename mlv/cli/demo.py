@@ -19,7 +19,7 @@ import click
 
 from mlv.cli import show
 from mlv.cli.options import Session, command
-from mlv.errors import ConfigError, IntegrityError, InvalidInput, ProgramError
+from mlv.errors import ConfigError, GateFailed, IntegrityError, InvalidInput, ProgramError
 from mlv.registry import ModelRegistry
 from mlv.store import process
 
@@ -147,27 +147,30 @@ class _Stage(NamedTuple):
     def section(self, title: str, sentence: str) -> None:
         self.say(f"\n{click.style(title, fg='cyan', bold=True)}\n{sentence}")
 
-    def type(self, *commands: str, at: str = "project") -> str:
-        """Show commands as they would be typed, run them, and give what the last one printed."""
+    def type(self, *commands: str, at: str = "project", refusal: int = 0) -> str:
+        """Show commands as they would be typed, run them, and give what the last one printed.
+
+        ``refusal`` is an exit code besides 0 with which they may end.
+        """
         stdout, prompt = "", click.style(f"{at} $".removeprefix(". "), fg="bright_black")
         self.say()
         for typed in commands:
             first, *more = map(show.heading, typed.splitlines())
             self.say("\n    ".join((f"  {prompt} {first}", *more)))
             with self._spinner():
-                stdout, stderr = self.run(typed, at)
+                stdout, stderr = self.run(typed, at, refusal)
             for text in (stdout + stderr).splitlines():
                 if not _CHATTER.match(text):
                     self.say(f"    {re.sub('^✓', _TICK, text)}")
         return stdout
 
-    def run(self, typed: str, at: str = "project") -> tuple[str, str]:
+    def run(self, typed: str, at: str = "project", refusal: int = 0) -> tuple[str, str]:
         """Run what would be typed; `ProgramError` with all that was said if it fails."""
         program, *arguments = shlex.split(typed.replace("\\\n", " "))
         argv = (*_PROGRAMS.get(program, (program,)), *arguments)
         code, out, stderr = process.run(argv, cwd=self.folder / at, env=self._environment(program))
         stdout = out.decode(errors="replace")
-        if code:
+        if code not in (0, refusal):
             said = click.unstyle(stdout + stderr).strip()
             message = f"exit code {code} from: {typed}\n{said}"
             raise ProgramError(message, argv=argv, code=code, stderr=stderr)
@@ -279,9 +282,10 @@ def _decide(stage: _Stage) -> str:
     )
     stage.type("mlv promote model-v1")
     stage.type("mlv compare v1 v2")
+    stage.say("\n  The gate lets nothing live that is more than 5 % worse:")
+    stage.type("mlv promote v2", refusal=GateFailed.exit_code)
     stage.say("\n  Somebody promotes v2 all the same, and is sorry:")
-    stage.type("mlv stage v2")
-    stage.type('mlv promote v2 --reason "Gradient boosting always wins"')
+    stage.type('mlv promote v2 --force --reason "Gradient boosting always wins"')
     stage.type('mlv rollback --reason "It scores lower than v1"')
     stage.type("git log --oneline registry/model/pointer.json")
     stage.say("\n  What is live predicts; no byte is loaded before it is verified:")

@@ -29,10 +29,6 @@ _TOP = (
     "require_signed", "allowed_signers", "gate", "forge",
 )  # fmt: skip
 _HINT = "docs/configuration.md lists every key"
-_MODEL_KEYS = (
-    "model", "preprocessor", "artifacts", "metrics", "metadata", "require_metadata",
-    "require_clean", "gate",
-)  # fmt: skip
 _BRANCH = r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+"
 # The one in C where PyYAML was built with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -190,7 +186,7 @@ def _model(name: str, document: object, defaults: ModelConfig, gate: dict[str, A
     at = ("models", name)
     _check(check_model, name, at)
     facts = mapping(document, at)
-    only(facts, _MODEL_KEYS, at)
+    only(facts, ModelConfig._fields, at)
     artifacts = mapping(facts.get("artifacts"), (*at, "artifacts"))
     for role, path in artifacts.items():
         _check(check_role, role, (*at, "artifacts", str(role)))

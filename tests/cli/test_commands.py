@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
-    "stage", "promote", "rollback", "push", "fetch", "pull", "verify", "yank", "purge", "trust",
-    "doctor", "check-push", "demo",
+    "gate", "stage", "promote", "rollback", "push", "fetch", "pull", "verify", "yank", "purge",
+    "trust", "doctor", "check-push", "demo",
 ]  # fmt: skip
 
 
@@ -112,6 +112,7 @@ CHANGE = {
     "tag": str,
     "was": str,
     "changed": bool,
+    "forced": bool,
     "commit": str,
 }
 LIVE = {
@@ -120,6 +121,7 @@ LIVE = {
     "tag": str,
     "previous": str,
     "staging": str,
+    "forced": bool,
     "commit": str,
     "branch_is": str,
 }
@@ -133,6 +135,7 @@ STATUS = {
             "production": str,
             "previous": str,
             "staging": str,
+            "forced": bool,
             "latest": str,
             "versions": int,
         }
@@ -215,7 +218,7 @@ def test_json_of_a_problem_names_it(fraud: Path, mlv: Mlv, git: Git) -> None:
         ("current --quiet", "v2\n"),
         ("list -q", "v1\nv2\nv3\n"),
         ("show -q @latest", "fraud-v3\n"),
-        ("compare -q v1 v2", "roc_auc +0.01\nlog_loss -0.1\n"),
+        ("compare -q v1 v2", "roc_auc +0.01\nlog_loss -0.01\n"),
         ("status -q", "fraud v2\n"),
         ("stage -q v1", "v1\n"),
         ("promote -q fraud-v3", "v3\n"),
@@ -261,7 +264,7 @@ def test_list_shows_status_and_metrics_of_every_version(fraud: Path, mlv: Mlv) -
         ["fraud-v3", "staging", rows[2].split()[2]],
     ]
     assert [row.split()[-2:] for row in rows] == [
-        ["0.9100", "0.4000"], ["0.9200", "0.3000"], ["0.9300", "0.2000"],
+        ["0.9100", "0.3100"], ["0.9200", "0.3000"], ["0.9300", "0.2900"],
     ]  # fmt: skip
 
 
@@ -280,7 +283,7 @@ def test_compare_says_which_way_is_better(fraud: Path, mlv: Mlv) -> None:
     assert heading.split() == ["metric", "v1", "v2", "delta", "per", "cent"]
     assert [row.split() for row in rows] == [
         ["roc_auc", "0.9100", "0.9200", "+0.0100", "+1.1%", "better"],
-        ["log_loss", "0.4000", "0.3000", "-0.1000", "-25.0%", "better"],
+        ["log_loss", "0.3100", "0.3000", "-0.0100", "-3.2%", "better"],
     ]
     heading, *rows = said(mlv(fraud, "compare", "v1", "fraud-v1")).splitlines()
     assert heading.split()[:3] == ["metric", "v1", "v1"]

@@ -81,11 +81,11 @@ def test_it_leaves_a_registry_and_a_clone_that_has_the_same_model(
     pointer = json.loads(git(project, "show", "main:registry/model/pointer.json"))
     assert (pointer["current"], pointer["previous"]) == ("v1", None)
     assert pointer["status"] == {"v2": "archived", "v1": "production"}
+    assert pointer["forced"] == ["v2"]  # the gate refused it
     moves = git(project, "log", "--format=%s", "main", "--", "registry/model/pointer.json")
     assert moves.splitlines() == [
         "Roll back to model-v1 (was v2)",
         "Promote model-v2 to production (was v1)",
-        "Stage model-v2",
         "Promote model-v1 to production",
     ]
 

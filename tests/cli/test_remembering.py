@@ -38,7 +38,8 @@ def test_history_as_json_and_csv_says_the_same(fraud: Path, mlv: Mlv) -> None:
     events = json.loads(mlv(fraud, "history", "--json").stdout)
     assert events == ModelRegistry(fraud).history()
     rows = list(csv.DictReader(io.StringIO(mlv(fraud, "history", "--csv").stdout)))
-    assert rows == [{k: "" if v is None else v for k, v in event.items()} for event in events]
+    written = {None: "", False: "false", True: "true"}
+    assert rows == [{k: written.get(v, v) for k, v in event.items()} for event in events]
 
 
 def test_history_in_short(fraud: Path, mlv: Mlv) -> None:
