@@ -60,3 +60,19 @@ def project(
     git(seed, "commit", "--quiet", "--all", "--message", "Say where the bytes go")
     git(seed, "push", "--quiet", forge.git_url(name, "ada"), "main")
     return made
+
+
+@pytest.fixture
+def register(
+    mlv: Callable[..., subprocess.CompletedProcess[str]], write_model: Callable[..., Path]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """``register(clone, seed)`` registers and publishes a model of `fraud`."""
+
+    def run(clone: Path, seed: int, *options: str) -> subprocess.CompletedProcess[str]:
+        write_model(clone.parent / "model.pkl", seed)
+        model = str(clone.parent / "model.pkl")
+        return mlv(
+            clone, "register", model, "--no-preprocessor", "--model", "fraud", "--push", *options
+        )
+
+    return run

@@ -79,7 +79,8 @@ class Pagure:
     def page(self, path: str) -> str:
         """Return a page as anybody sees it."""
         with urllib.request.urlopen(f"{self.url}/{path}", timeout=60) as answer:  # noqa: S310
-            return answer.read().decode()
+            text: str = answer.read().decode()
+            return text
 
     def git_url(self, project: str, who: str) -> str:
         """Return where somebody clones and pushes."""

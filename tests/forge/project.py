@@ -91,7 +91,8 @@ class Project:
         about = {"title": title, "branch_from": branch, "branch_to": "main"}
         if body:
             about["initial_comment"] = body
-        return self.api(who, "pull-request/new", **about)["id"]
+        number: int = self.api(who, "pull-request/new", **about)["id"]
+        return number
 
     def review(self, number: int) -> subprocess.CompletedProcess[str]:
         """Judge a pull request as its CI does: a flag says how it went, a comment why."""

@@ -4,30 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from subprocess import CompletedProcess
 
     from tests.forge.project import Project
-
-
-@pytest.fixture
-def register(
-    mlv: Callable[..., CompletedProcess[str]], write_model: Callable[..., Path]
-) -> Callable[..., CompletedProcess[str]]:
-    """``register(clone, seed)`` registers and publishes a model of `fraud`."""
-
-    def run(clone: Path, seed: int, *options: str) -> CompletedProcess[str]:
-        write_model(clone.parent / "model.pkl", seed)
-        model = str(clone.parent / "model.pkl")
-        return mlv(
-            clone, "register", model, "--no-preprocessor", "--model", "fraud", "--push", *options
-        )
-
-    return run
 
 
 def test_a_promotion_past_the_pull_request_is_refused_and_told_how_to_propose(
