@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mlv.proposing.branch import Proposed
     from mlv.references import Live
     from mlv.registering.registration import Registered
+    from mlv.review.report import Report
     from mlv.sharing.pushing import Pushed
     from mlv.sharing.share import Fetched, Share
     from mlv.store.hashing import ProgressBar
@@ -492,6 +493,33 @@ class ModelRegistry:
         if not found.models:
             self.need_known()
         return found.to_dict()
+
+    @staticmethod
+    def review(
+        path: AnyPath = ".",
+        span: str | None = None,
+        *,
+        remote: bool = True,
+        deep: bool = False,
+        force: bool = False,
+        progress: ProgressBar | None = None,
+    ) -> Report:
+        """Judge what ``span`` (``BASE..HEAD``) would bring to the registry branch; change nothing.
+
+        Without a base it is the registry branch as it was last fetched, without a head ``HEAD``.
+        The mlv.yaml of the base judges, and neither that of the work tree nor of the head.
+        ``remote`` asks the remotes for tags and bytes, ``deep`` downloads, hashes and scans what
+        would be loaded, ``force`` accepts what is proposed as forced past the gate.
+        """
+        from mlv.review import Look, review
+        from mlv.review.change import parse_span
+
+        git = Git(find(Path(path)))
+        git.check_formats()
+        base, head = parse_span(git, span)
+        look = Look(remote, deep, force, progress)
+        with on_disk(git.layout.common_dir):
+            return review(Versions(git, configs.Config()), base, head, look)
 
     def check_push(self, lines: Iterable[str] | None = None) -> None:
         """Refuse a push that would rewrite what was live, or publish a merged registration.

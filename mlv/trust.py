@@ -57,7 +57,7 @@ def check_commit(versions: Versions, tip: Tip, commit: str) -> None:
     """Refuse to publish a commit on top of ``tip`` that nobody would accept."""
     policy = accept(versions, tip)
     if policy.required == ALL:
-        _check_commit(versions, commit, policy)
+        check_signed(versions, policy, commit)
 
 
 def policy_at(versions: Versions, commit: str) -> Policy:
@@ -135,7 +135,7 @@ def _look_through(versions: Versions, known: Accepted | None, tip: Tip, policy: 
         span, now = [tip.commit], OFF
     for commit in _steps(versions, span, {now.path, policy.path}):
         if now.required == ALL:
-            _check_commit(versions, commit, now)
+            check_signed(versions, now, commit)
         now = _policy_or(versions, commit, now)
 
 
@@ -210,7 +210,8 @@ def _published(versions: Versions, tip: Tip) -> str:
     return bases[0] if bases else tip.commit
 
 
-def _check_commit(versions: Versions, commit: str, policy: Policy) -> None:
+def check_signed(versions: Versions, policy: Policy, commit: str) -> None:
+    """Raise `IntegrityError` unless one whom the policy allows signed a commit."""
     verdict = _verdict(versions, commit, policy)
     if verdict.signer is None:
         branch = versions.config.branch

@@ -116,7 +116,7 @@ def compare_tags(
     refs = remote.refs(EVERY_TAG, f"{EVERY_TAG}{PEELED}")
     found: list[Outcome] = []
     for record in whole:
-        found += _compare(record.tag, refs, remote.name)
+        found += compare(record.tag, refs, remote.name)
     there = {version for version in map(version_of, refs) if version}
     here = {record.tag.version for record in whole} | set(versions.names(model))
     models = {version.model for version in here}
@@ -129,7 +129,8 @@ def compare_tags(
     return {version.tag for version in there}, found
 
 
-def _compare(tag: Tag, refs: dict[str, str], remote: str) -> Iterator[Outcome]:
+def compare(tag: Tag, refs: dict[str, str], remote: str) -> Iterator[Outcome]:
+    """Say how a tag differs from the remote's, whose ``refs`` are given with what they name."""
     name, ref = tag.version.tag, tag_ref(tag.version)
     theirs = refs.get(ref)
     if theirs is None:

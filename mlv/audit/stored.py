@@ -15,7 +15,7 @@ from mlv.store.scratch import scratch
 from mlv.store.versions import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from mlv.domain.findings import Outcome
@@ -47,6 +47,8 @@ class Stored:
         self._listings: dict[tuple[Place, str], list[Member] | IntegrityError] = {}
         self._is_deep = False
         self._sums: dict[str, str] = {}
+        # Told of each file that was downloaded: what it is called, and where it lies for now.
+        self.inspect: Callable[[str, Path], None] | None = None
 
     def __enter__(self) -> Self:
         self._folder: Path = self._stack.enter_context(scratch(self._layout.common_dir / SCRATCH))
@@ -101,10 +103,13 @@ class Stored:
                 members = self._members(place, artifact.md5)
                 assert not isinstance(members, IntegrityError)
                 found = listing_sha256(
-                    [(m.path, self._sha256(place, m.md5, advance)) for m in members]
+                    [
+                        (m.path, self._sha256(place, m.md5, f"{artifact.path}/{m.path}", advance))
+                        for m in members
+                    ]
                 )
             else:
-                found = self._sha256(place, artifact.md5, advance)
+                found = self._sha256(place, artifact.md5, artifact.path, advance)
         if found == artifact.sha256:
             return None
         return Swapped(
@@ -114,10 +119,12 @@ class Stored:
             "somebody changed it there: remove that object, then mlv push where the bytes are",
         )
 
-    def _sha256(self, place: Place, md5: str, advance: Progress) -> str:
+    def _sha256(self, place: Place, md5: str, name: str, advance: Progress) -> str:
         if md5 not in self._sums:
             path = self._download(place, md5, advance)
             self._sums[md5] = sha256_of(path)
+            if self.inspect:
+                self.inspect(name, path)
             path.unlink()
         return self._sums[md5]
 

@@ -33,6 +33,7 @@ _COMMANDS = {
     "promote": "moving",
     "rollback": "moving",
     "propose": "proposing",
+    "review": "judging",
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mlv.errors import ConfigError, IntegrityError, NotFound
 from mlv.store import process
@@ -16,7 +16,7 @@ from mlv.store.dvc.remote import Place, Remote
 from mlv.store.dvcfiles import named_md5, read_listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from dvc.repo import Repo
 
@@ -74,15 +74,15 @@ def initialise(top: Path) -> None:
 
 
 class Dvc:
-    """DVC in one work tree."""
+    """DVC in one work tree; ``config`` wins over what is configured there."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, config: Mapping[str, Any] | None = None) -> None:
         assert layout.top
         self._top = layout.top
         with asking("open the repository"):
             from dvc.repo import Repo
 
-            self._repo: Repo = Repo(str(layout.top))
+            self._repo: Repo = Repo(str(layout.top), config=config)
             odb = self._repo.cache.local
         sibling = self._main_cache(layout)
         self.cache = Cache(Path(odb.path), sibling, odb.makedirs, self._is_hidden)
