@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import config as configs
-from mlv.store import hooks, versionfolder
+from mlv.store import hooks, templates, versionfolder
 from mlv.store.dvc import repository as dvc
 from mlv.store.dvcfiles import credential_in
 from mlv.store.git import Git, find, init_git
@@ -14,6 +14,7 @@ from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _DVC_FILES = {
@@ -24,19 +25,32 @@ _DVC_FILES = {
 
 
 class Initialised(NamedTuple):
-    """What was missing and is there now, in the order it was made; empty: nothing was."""
+    """What was missing and is there now, in the order it was made; empty: nothing was.
+
+    ``written`` are the files of templates, which are not committed.
+    """
 
     top: Path
     branch: str
     made: tuple[str, ...]
     notes: tuple[str, ...]
+    written: tuple[str, ...] = ()
 
 
-def initialise(path: Path, *, with_hooks: bool = False) -> Initialised:
-    """Make ``path`` a registry: add what is missing, and commit only that.
+class Extras(NamedTuple):
+    """What is wanted besides a registry.
 
-    ``with_hooks`` installs the pre-push hook as well, which is this clone's alone.
+    ``hooks`` are those of Git, this clone's alone. ``templates`` are names (`store.templates`); of
+    a file that is there and says something else, ``may_replace`` is asked.
     """
+
+    hooks: bool = False
+    templates: Sequence[str] = ()
+    may_replace: Callable[[str], bool] = lambda _: False
+
+
+def initialise(path: Path, extras: Extras) -> Initialised:
+    """Make ``path`` a registry: add what is missing, and commit only that."""
     made: list[str] = []
     if not path.is_dir() or not _is_in_git(path):
         init_git(path)
@@ -44,16 +58,28 @@ def initialise(path: Path, *, with_hooks: bool = False) -> Initialised:
     git = Git(find(path))
     top = _check(git)
     branch = _branch(git)
-    paths = _write_files(git, top, branch, made)
-    if paths:
-        _commit(git, paths)
+    to_commit = _write_files(git, top, branch, made)
+    if to_commit:
+        _commit(git, to_commit)
         made.append("commit of these")
     notes = _remote_notes(git, branch)
-    if with_hooks:
-        done, note = hooks.install_pre_push(git)
-        made += ["pre-push hook"] if done else []
-        notes += [note] if note else []
-    return Initialised(top, branch, tuple(made), tuple(notes))
+    if extras.hooks:
+        installed = hooks.install(git)
+        made += installed.made
+        notes += installed.notes
+    written = [_write_template(git, top, name, extras.may_replace) for name in extras.templates]
+    notes += [note for each in written for note in each.notes]
+    paths = tuple(path for each in written for path in each.paths)
+    return Initialised(top, branch, tuple(made), tuple(notes), paths)
+
+
+def _write_template(
+    git: Git, top: Path, name: str, may_replace: Callable[[str], bool]
+) -> templates.Written:
+    config = configs.read(git)
+    dvc_config = (top / ".dvc" / "config").read_bytes()
+    known = templates.values(config.branch, config.allowed_signers, dvc_config)
+    return templates.write(name, top, known, may_replace)
 
 
 def _is_in_git(path: Path) -> bool:

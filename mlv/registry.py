@@ -89,12 +89,22 @@ class ModelRegistry:
         return cls(path, model)
 
     @staticmethod
-    def initialise(path: AnyPath = ".", *, with_hooks: bool = False) -> Initialised:
-        """Do what `init` does, and tell what was made; ``with_hooks`` adds the pre-push hook."""
-        from mlv.initialisation import initialise
+    def initialise(
+        path: AnyPath = ".",
+        *,
+        with_hooks: bool = False,
+        templates: Sequence[str] = (),
+        may_replace: Callable[[str], bool] = lambda _: False,
+    ) -> Initialised:
+        """Do what `init` does, and tell what was made.
+
+        ``with_hooks`` adds those of Git. ``templates`` are `github`, `gitlab` and `pipeline`, whose
+        files are written and not committed; ``may_replace`` is asked of a file that is there.
+        """
+        from mlv.initialisation import Extras, initialise
 
         with on_disk(Path(path)):
-            return initialise(Path(path), with_hooks=with_hooks)
+            return initialise(Path(path), Extras(with_hooks, templates, may_replace))
 
     @staticmethod
     def diagnose(path: AnyPath = ".", *, fix: bool = False, any_age: bool = False) -> list[Check]:

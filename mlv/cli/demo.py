@@ -21,16 +21,12 @@ from mlv.cli import show
 from mlv.cli.options import Session, command
 from mlv.errors import ConfigError, GateFailed, IntegrityError, InvalidInput, ProgramError
 from mlv.registry import ModelRegistry
-from mlv.store import process
+from mlv.store import process, templates
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _PACKAGES = {"pandas": "pandas", "sklearn": "scikit-learn"}
-_PACKAGE = Path(__file__).resolve().parents[1]
-# In a wheel, and in a checkout, where a run of the pipeline may have left something behind.
-_TEMPLATES = (_PACKAGE / "templates" / "pipeline", _PACKAGE.parent / "templates" / "pipeline")
-_LEFT_BEHIND = (".dvc", "__pycache__", "artifacts", "data", "dvc.lock", "metrics.json")
 # How programs are found, whatever is activated; `-P`: no file of the project shadows a module.
 _PYTHON = (sys.executable, "-P")
 _PROGRAMS = {"python": _PYTHON, "mlv": (*_PYTHON, "-m", "mlv"), "dvc": (*_PYTHON, "-m", "dvc")}
@@ -236,8 +232,8 @@ def _set_up(stage: _Stage) -> None:
         path = stage.folder / ".settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    template = next((path for path in _TEMPLATES if path.is_dir()), _TEMPLATES[0])
-    left_behind = shutil.ignore_patterns(*_LEFT_BEHIND)
+    template = templates.folder(templates.PIPELINE)
+    left_behind = shutil.ignore_patterns(*templates.LEFT_BEHIND)
     shutil.copytree(template, stage.folder / "project", ignore=left_behind)
     stage.run("git init --quiet --bare -b main origin.git", at=".")
     stage.type("git init --quiet -b main")

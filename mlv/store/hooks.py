@@ -1,8 +1,8 @@
-"""The hook of git that keeps a push from rewriting what was live."""
+"""The hooks of git that keep commits and pushes from harming the registry."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.store.disk import on_disk
 
@@ -11,35 +11,75 @@ if TYPE_CHECKING:
 
     from mlv.store.git import Git
 
-COMMAND = "mlv check-push"
-# Of a hook that is there already; it may want to read the same lines.
-_LINE = f'pushed=$(cat); echo "$pushed" | {COMMAND} || exit 1'
-_HOOK = f"""\
-#!/bin/sh
-# Refuses a push that would rewrite what was live; git push --no-verify goes without.
-command -v mlv >/dev/null || {{ echo "pre-push: mlv is not on PATH" >&2; exit 1; }}
-exec {COMMAND}
-"""
+
+class _Hook(NamedTuple):
+    """A hook: what it runs, what it refuses, and the line for a hook that is there already."""
+
+    name: str
+    command: str
+    refuses: str
+    line: str
+
+    @property
+    def script(self) -> str:
+        """What mlv writes as the hook."""
+        return (
+            "#!/bin/sh\n"
+            f"# Refuses {self.refuses}; --no-verify goes without.\n"
+            "command -v mlv >/dev/null || "
+            f'{{ echo "{self.name}: mlv is not on PATH" >&2; exit 1; }}\n'
+            f"exec {self.command}\n"
+        )
 
 
-def install_pre_push(git: Git) -> tuple[bool, str | None]:
-    """Install the hook; give whether that was needed and done, and else what the user should do.
+_HOOKS = (
+    _Hook(
+        "pre-commit",
+        "mlv check-commit",
+        "a commit that edits the registry by hand",
+        "mlv check-commit || exit 1",
+    ),
+    _Hook(
+        "pre-push",
+        "mlv check-push",
+        "a push that would rewrite what was live, or bring a version before its bytes",
+        # The other hook may want to read the same lines.
+        'pushed=$(cat); echo "$pushed" | mlv check-push || exit 1',
+    ),
+)
 
-    A hook that is there is left as it is, and so is a folder of hooks outside the repository.
+
+class Installed(NamedTuple):
+    """The hooks that were missing and are there now, and what the user should do about others."""
+
+    made: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def install(git: Git) -> Installed:
+    """Install the hooks that are missing.
+
+    One that is there is left as it is, and so is a folder of hooks outside the repository.
     """
     folder = git.layout.folder / git.line("rev-parse", "--git-path", "hooks")
-    hook = folder / "pre-push"
-    with on_disk(hook):
-        if _is_there(hook):
-            there = COMMAND in hook.read_text(encoding="utf-8", errors="replace")
-            return False, None if there else f"{hook} is yours: add this line to it: {_LINE}"
-        if not folder.resolve().is_relative_to(git.layout.common_dir.resolve()):
-            return False, f"hooks lie in {folder} (core.hooksPath): put into its pre-push: {_LINE}"
-        folder.mkdir(exist_ok=True)
-        hook.write_text(_HOOK, encoding="utf-8", newline="\n")
-        hook.chmod(0o755)
-    return True, None
+    is_ours = folder.resolve().is_relative_to(git.layout.common_dir.resolve())
+    made, notes = [], []
+    for hook in _HOOKS:
+        path = folder / hook.name
+        with on_disk(path):
+            if path.is_symlink() or path.exists():
+                if hook.command not in path.read_text(encoding="utf-8", errors="replace"):
+                    notes.append(f"{path} is yours: add this line to it: {hook.line}")
+            elif is_ours:
+                _write(path, hook.script)
+                made.append(f"{hook.name} hook")
+            else:
+                where = f"hooks lie in {folder} (core.hooksPath)"
+                notes.append(f"{where}: put into its {hook.name}: {hook.line}")
+    return Installed(tuple(made), tuple(notes))
 
 
-def _is_there(hook: Path) -> bool:
-    return hook.is_symlink() or hook.exists()
+def _write(path: Path, script: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(script, encoding="utf-8", newline="\n")
+    path.chmod(0o755)
