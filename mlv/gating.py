@@ -71,7 +71,7 @@ def _champion(
     from mlv.domain.gate import Side
 
     found = manifest.parse(data, version)
-    return Side(version, found.metrics, found.data["metadata"], None)
+    return Side(version, found.metrics, found.data["metadata"], None, is_live=True)
 
 
 def check(verdicts: Sequence[Verdict]) -> None:
@@ -104,10 +104,11 @@ def side(versions: Versions, record: Record, pointer: Pointer, *, with_data: boo
     from mlv.domain.gate import Side
 
     manifest = record.manifest
-    is_staged = pointer.status_of(manifest.version.number) == STAGING
+    number = manifest.version.number
+    is_staged, is_live = pointer.status_of(number) == STAGING, number == pointer.current
     metadata: Mapping[str, Any] = manifest.data["metadata"]
     data = trained_on(versions, record) if with_data else None
-    return Side(manifest.version, manifest.metrics, metadata, data, is_staged)
+    return Side(manifest.version, manifest.metrics, metadata, data, is_staged, is_live)
 
 
 def trained_on(versions: Versions, record: Record) -> Mapping[str, str] | None:

@@ -203,3 +203,28 @@ def test_the_hook_is_quick(
     assert used == ["cat-file", "rev-list", "for-each-ref"]
     assert not modules & HEAVY
     assert cost(two, "check-push", stdin=f"main {new} refs/heads/other {old}\n")[0] == []
+
+
+def test_only_a_judgement_costs_what_judging_takes(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path
+) -> None:
+    for args in (("current",), ("compare", "model-v1", "model-v2"), ("rollback", "--help")):
+        assert "fractions" not in cost(two, *args)[1]
+    used, modules = cost(two, "gate", "model-v2")
+    assert used == ["cat-file"]
+    assert "fractions" in modules
+    assert not modules & HEAVY
+
+
+def test_the_data_of_two_versions_take_a_git_each(
+    cost: Callable[..., tuple[list[str], set[str]]], two: Path, git: Callable[..., str]
+) -> None:
+    registry = ModelRegistry(two)
+    for seed in (3, 4):
+        model = two.parent / f"{seed}.pkl"
+        model.write_bytes(bytes([seed]))
+        registry.register(model, None, {"roc_auc": 1}, {"data_window": "w"})
+    (two / "mlv.yaml").write_text("gate: {same_data: true}\n")
+    git(two, "commit", "--quiet", "--all", "--message", "The same data")
+    registry.promote("v3", force=True, reason="To begin with")
+    assert cost(two, "gate", "model-v4")[0] == ["cat-file", "ls-tree", "ls-tree"]

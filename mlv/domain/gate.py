@@ -37,6 +37,7 @@ class Side(NamedTuple):
     metadata: Mapping[str, Any]
     data: Mapping[str, str] | None
     is_staged: bool = False
+    is_live: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,8 @@ def _how(worse: Fraction | None) -> str:
 
 def _at(champion: Side, value: float | None) -> str:
     said = "does not state it" if value is None else f"has {_number(value)}"
-    return f"{champion.version.tag}, which is live, {said}"
+    live = ", which is live," if champion.is_live else ""
+    return f"{champion.version.tag}{live} {said}"
 
 
 def _exact(value: float) -> Fraction:

@@ -19,13 +19,13 @@ V1, V2 = Version("fraud", 1), Version("fraud", 2)
 
 
 def a_side(version: Version, metrics: Mapping[str, float] | None = None, **how: Any) -> Side:
-    facts = {"metadata": {}, "data": None, "is_staged": False, **how}
+    facts = {"metadata": {}, "data": None, "is_staged": False, "is_live": False, **how}
     return Side(version, metrics or {}, **facts)
 
 
 def held(gate: Gate, now: Mapping[str, float], was: Mapping[str, float] | None) -> Verdict:
     """Hold v2 against the gate and against v1, which is live unless ``was`` is None."""
-    return judge(gate, a_side(V2, now), None if was is None else a_side(V1, was))
+    return judge(gate, a_side(V2, now), None if was is None else a_side(V1, was, is_live=True))
 
 
 def kinds(verdict: Verdict) -> list[str]:

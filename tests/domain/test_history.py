@@ -190,3 +190,35 @@ def test_any_number_of_seconds_can_be_written(seconds: int) -> None:
 
 def test_every_kind_is_listed() -> None:
     assert {*VERBS, REGISTER, CHANGED} == set(history.KINDS)
+
+
+# What was forced past the gate --------------------------------------------------------------
+
+
+def forced(before: Pointer, after: Pointer) -> list[tuple[str, int | None, bool]]:
+    return [(step.kind, step.number, step.forced) for step in steps(before, after)]
+
+
+def test_a_step_past_the_gate_is_told_as_forced() -> None:
+    assert forced(LIVE, pointers.promote(LIVE, 3, forced=True)) == [(PROMOTE, 3, True)]
+    assert forced(LIVE, pointers.stage(LIVE, 1, forced=True)) == [(STAGE, 1, True)]
+    assert forced(LIVE, pointers.promote(LIVE, 3)) == [(PROMOTE, 3, False)]
+
+
+def test_going_back_to_what_was_forced_is_not_forced() -> None:
+    before = LIVE._replace(forced=frozenset({1, 2}))
+    assert forced(before, pointers.rollback(before)) == [(ROLLBACK, 1, False)]
+
+
+def test_a_revert_takes_back_what_was_forced_without_a_word_of_its_own() -> None:
+    after = pointers.promote(LIVE, 3, forced=True)
+    assert [step.kind for step in steps(after, LIVE)] == [ROLLBACK]
+
+
+def test_a_note_that_alone_was_edited_is_told() -> None:
+    noted = LIVE._replace(forced=frozenset({2}))
+    [step] = steps(noted, LIVE)
+    assert (step.kind, step.number, step.before, step.after) == (
+        CHANGED, 2, history.FORCED, history.NOT_FORCED,
+    )  # fmt: skip
+    assert [step.after for step in steps(LIVE, noted)] == [history.FORCED]

@@ -510,3 +510,42 @@ def test_the_previous_version_can_be_rolled_back_to_while_it_is_staged_and_after
     displaced = stage(staged, 3)
     assert displaced.status_of(1) == "archived"
     assert rollback(displaced).current == 1
+
+
+# What was forced past the gate --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", [stage, promote], ids=["stage", "promote"])
+def test_what_is_forced_is_noted_and_noted_no_more_once_it_is_not(
+    verb: Callable[..., Pointer],
+) -> None:
+    forced = verb(EVERY, 6, forced=True)
+    assert forced.forced == {6}
+    assert verb(EVERY._replace(forced=frozenset({6, 5})), 6).forced == {5}
+    assert b'"forced": [\n    "v6"\n  ],\n' in forced.to_bytes()
+
+
+def test_what_only_steps_back_from_staging_is_noted_no_more() -> None:
+    pointer = stage(EVERY._replace(forced=frozenset({2, 5})), 6)
+    assert pointer.status_of(2) == REGISTERED
+    assert pointer.forced == {5}
+    assert parse(pointer.to_bytes(), "fraud") == pointer
+
+
+def test_rolling_back_yanking_and_purging_leave_the_note() -> None:
+    pointer = EVERY._replace(forced=frozenset({5, 6, 9}))
+    for after in (rollback(pointer), yank(pointer, 6), purge(pointer, 6), unyank(pointer, 6)):
+        assert after.forced == pointer.forced
+
+
+def test_nothing_forced_is_written_as_before_there_was_a_gate() -> None:
+    assert b"forced" not in EVERY.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "forced", [[], ["v1"], ["v9", "v9"], ["9"], [9], [None], "v9", {"v9": True}, None, [["v9"]]]
+)
+def test_a_pointer_that_notes_it_otherwise_is_refused(forced: object) -> None:
+    document = {**json.loads(EVERY.to_bytes()), "forced": forced}
+    with pytest.raises(IntegrityError, match="was not written by mlv: forced"):
+        parse(json.dumps(document).encode(), "fraud")

@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 numbers = st.integers(1, 30)
 
 
-def a_pointer(status: Mapping[int, str], previous: int | None) -> Pointer:
+def a_pointer(
+    status: Mapping[int, str], previous: int | None, forced: frozenset[int] = frozenset()
+) -> Pointer:
     live = next((n for n, s in status.items() if s == PRODUCTION), None)
-    return Pointer("fraud", live, previous, status)
+    return Pointer("fraud", live, previous, status, forced & status.keys())
 
 
 pointer = st.builds(
-    a_pointer, st.dictionaries(numbers, st.sampled_from(STATUSES[1:])), st.none() | numbers
+    a_pointer,
+    st.dictionaries(numbers, st.sampled_from(STATUSES[1:])),
+    st.none() | numbers,
+    st.frozensets(numbers),
 )
 
 
@@ -81,3 +86,18 @@ def test_a_promotion_among_thousands_touches_two_versions() -> None:
     )
     after = promote(before, 2001)
     assert follow(before, before.to_bytes(), after.to_bytes()) == (after, {2000, 2001})
+
+
+def test_what_was_forced_is_read_as_quickly_and_as_strictly() -> None:
+    before = Pointer("fraud", 2, 1, {1: ARCHIVED, 2: PRODUCTION}, frozenset({2}))
+    old = before.to_bytes()
+    after = promote(before, 3, forced=True)
+    assert follow(before, old, after.to_bytes()) == (after, {2, 3})
+    lifted = promote(after, 2)
+    assert follow(after, after.to_bytes(), lifted.to_bytes()) == (lifted, {2, 3})
+    wrong = after.to_bytes()
+    for written, instead in (
+        (b'[\n    "v3"', b'[\n    "v7"'),
+        (b'"v3",\n    "v2"', b'"v2",\n    "v2"'),
+    ):
+        assert follow(before, old, wrong.replace(written, instead)) is None

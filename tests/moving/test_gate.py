@@ -118,6 +118,13 @@ def test_it_is_not_forced_any_more_once_it_meets_the_gate(
     assert [e["forced"] for e in registry.history() if e["action"] == "stage"] == [True]
 
 
+def test_a_version_is_held_against_any_other(registry: ModelRegistry) -> None:
+    verdict = registry.gate("v3", against="v2")
+    assert (verdict.passed, verdict.champion and verdict.champion.name) == (True, "v2")
+    assert verdict.outcomes[0].message == "auc is 0.92, 13.6% better; fraud-v2 has 0.81"
+    assert not registry.gate("v2", against="v3").passed
+
+
 def test_force_needs_a_reason(registry: ModelRegistry) -> None:
     for reason in (None, ""):
         with pytest.raises(InvalidInput, match="needs a reason"):
