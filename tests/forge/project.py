@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tests.servers.processes import PATIENCE
 
 if TYPE_CHECKING:
     import subprocess
@@ -87,11 +90,15 @@ class Project:
         return {ref: name for name, ref in pairs}
 
     def open(self, who: str, branch: str, title: str, body: str = "") -> int:
-        """Open a pull request to `main`, and return its number."""
+        """Open a pull request to `main`, and return its number once its commits can be had."""
         about = {"title": title, "branch_from": branch, "branch_to": "main"}
         if body:
             about["initial_comment"] = body
         number: int = self.api(who, "pull-request/new", **about)["id"]
+        deadline = time.monotonic() + PATIENCE
+        while f"refs/pull/{number}/head" not in self.refs():  # a worker of Pagure's makes it
+            assert time.monotonic() < deadline, "Pagure's worker does not make refs/pull"
+            time.sleep(0.2)
         return number
 
     def review(self, number: int) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,6 @@ import json
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -57,32 +56,34 @@ def test_promotions_and_a_rollback_go_live_by_the_forges_own_merges(
         return project.fresh_clone(f"server-{number}")
 
     clone = through(("fraud-v1",), "mlv/promote-fraud-v1", "The first model", 1)
-    assert mlv(clone, "current", "-q").stdout == "fraud-v1\n"
+    assert mlv(clone, "current", "-q").stdout == "v1\n"
     assert git(clone, "rev-parse", "main^@").count("\n") == 0  # fast-forward
 
     project.setting(always_merge=True)
     clone = through(("fraud-v2",), "mlv/promote-fraud-v2", "It finds more", 2)
-    assert mlv(clone, "current", "-q").stdout == "fraud-v2\n"
+    assert mlv(clone, "current", "-q").stdout == "v2\n"
     assert git(clone, "rev-parse", "main^@").count("\n") == 1  # a merge commit
 
     clone = through(("--rollback",), "mlv/rollback-fraud-v1", "False alarms", 3)
-    assert mlv(clone, "current", "-q").stdout == "fraud-v1\n"
+    assert mlv(clone, "current", "-q").stdout == "v1\n"
 
-    told = answer(mlv(clone, "history", "--json"))["events"]
-    assert [(e["action"], e["version"], e["reason"]) for e in told] == [
-        ("promoted", "v1", "The first model"),
-        ("promoted", "v2", "It finds more"),
-        ("rolled back", "v1", "False alarms"),
+    told = answer(mlv(clone, "history", "--json"))
+    moves = [event for event in told if event["action"] != "register"]
+    assert [(each["action"], each["version"], each["reason"]) for each in moves] == [
+        ("promote", "v1", "The first model"),
+        ("promote", "v2", "It finds more"),
+        ("rollback", "v1", "False alarms"),
     ]
-    assert {event["by"]["name"] for event in told} == {"Ada"}
-    assert answer(mlv(clone, "verify", "--all", "--json"))
+    assert [each["author"].split()[0] for each in moves] == ["Ada"] * 3
+    assert [each["committer"].split()[0] for each in moves] == ["Ada", "Grace", "Grace"]
+    audit = mlv(clone, "verify", "--all")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
 def test_a_worse_model_is_flagged_and_what_it_says_of_itself_stays_text(
     project: Project,
     register: Callable[..., CompletedProcess[str]],
     mlv: Callable[..., CompletedProcess[str]],
-    git: Callable[..., str],
 ) -> None:
     ada = project.clone("ada")
     assert register(ada, 1, "--metric", "roc_auc=0.95").returncode == 0
@@ -102,32 +103,38 @@ def test_a_worse_model_is_flagged_and_what_it_says_of_itself_stays_text(
     assert judged.returncode == 3
     assert project.flags(number) == ["failure"]
     assert "roc_auc" in judged.stdout
-    page = Page()
-    page.feed(project.forge.page(f"{project.name}/pull-request/{number}"))
+    page = Page(project, number)
     assert "roc_auc" in page.text
     assert "alert('owned')" in page.text  # told, as text
     assert not page.harmful
-    assert not [link for link in page.links if link.endswith("/user/grace/request")]
+    assert not page.mentions
+    # What is not escaped, this forge shows: so the above can fail.
+    project.api("robot", f"pull-request/{number}/comment", comment="\n\n".join(HOSTILE.values()))
+    page = Page(project, number)
+    assert page.harmful
+    assert page.mentions
 
 
 class Page(HTMLParser):
     """What a browser would run, load or follow."""
 
-    def __init__(self) -> None:
+    def __init__(self, project: Project, number: int) -> None:
         super().__init__()
         self.text = ""
-        self.links: list[str] = []
         self.harmful: list[tuple[str, str]] = []
+        self.mentions: list[str] = []
         self._within: list[str] = []
+        self.feed(project.forge.page(f"{project.name}/pull-request/{number}"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._within.append(tag)
         for name, value in attrs:
             said = (value or "").lower()
-            is_ours = any(word in said for word in ("evil.example", "javascript:", "owned"))
-            if tag == "a" and name == "href" and "javascript:" not in said:
-                self.links.append(said)
-            elif is_ours and name not in ("alt", "title"):
+            if tag == "a" and name == "href" and said.endswith("/user/grace"):
+                self.mentions.append(said)
+            is_followed_only = tag == "a" and "javascript:" not in said
+            is_of_it = any(word in said for word in ("evil.example", "javascript:", "owned"))
+            if is_of_it and not is_followed_only and name not in ("alt", "title"):
                 self.harmful.append((tag, said))
 
     def handle_data(self, data: str) -> None:

@@ -119,5 +119,3 @@ def world(_world_mould: Path, tmp_path: Path, git: Git) -> World:
     shutil.copytree(_world_mould, tmp_path, symlinks=True, dirs_exist_ok=True)
     git(tmp_path / "repo", "update-index", "--refresh")
     return World(tmp_path, git)
-
-
