@@ -563,6 +563,7 @@ CHOSEN = {
     "metrics": "<name>",
     "metadata": "<key>",
     "deps": "<path>",
+    "status": "<version>",
     "params": "<path>",
     "delta (b - a)": "<name>",
     "<version>": "<name>",

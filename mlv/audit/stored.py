@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mlv.domain.findings import Incomplete, Missing, Swapped
 from mlv.errors import IntegrityError, RegistryError
@@ -31,6 +31,13 @@ _DIRECTORY = ".dir"
 _MOST_NAMED = 3
 
 
+class _Name(NamedTuple):
+    """What a file is called, and of which version it is."""
+
+    tag: str
+    path: str
+
+
 class Stored:
     """The DVC remotes' objects, each asked about once; use as a context manager.
 
@@ -47,8 +54,8 @@ class Stored:
         self._listings: dict[tuple[Place, str], list[Member] | IntegrityError] = {}
         self._is_deep = False
         self._sums: dict[str, str] = {}
-        # Told of each file that was downloaded: what it is called, and where it lies for now.
-        self.inspect: Callable[[str, Path], None] | None = None
+        # Told of each file that was downloaded: of which version, what it is called, where it lies.
+        self.inspect: Callable[[str, str, Path], None] | None = None
 
     def __enter__(self) -> Self:
         self._folder: Path = self._stack.enter_context(scratch(self._layout.common_dir / SCRATCH))
@@ -102,14 +109,13 @@ class Stored:
             if artifact.is_directory:
                 members = self._members(place, artifact.md5)
                 assert not isinstance(members, IntegrityError)
-                found = listing_sha256(
-                    [
-                        (m.path, self._sha256(place, m.md5, f"{artifact.path}/{m.path}", advance))
-                        for m in members
-                    ]
-                )
+                sums = []
+                for member in members:
+                    name = _Name(tag, f"{artifact.path}/{member.path}")
+                    sums.append((member.path, self._sha256(place, member.md5, name, advance)))
+                found = listing_sha256(sums)
             else:
-                found = self._sha256(place, artifact.md5, artifact.path, advance)
+                found = self._sha256(place, artifact.md5, _Name(tag, artifact.path), advance)
         if found == artifact.sha256:
             return None
         return Swapped(
@@ -119,12 +125,12 @@ class Stored:
             "somebody changed it there: remove that object, then mlv push where the bytes are",
         )
 
-    def _sha256(self, place: Place, md5: str, name: str, advance: Progress) -> str:
+    def _sha256(self, place: Place, md5: str, name: _Name, advance: Progress) -> str:
         if md5 not in self._sums:
             path = self._download(place, md5, advance)
             self._sums[md5] = sha256_of(path)
             if self.inspect:
-                self.inspect(name, path)
+                self.inspect(*name, path)
             path.unlink()
         return self._sums[md5]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
     from mlv.review.change import Change
     from mlv.store.hashing import ProgressBar
-    from mlv.store.versions import Record, Versions
+    from mlv.store.versions import Versions
     from mlv.trust import Policy
 
 
@@ -86,10 +86,3 @@ class Looked(NamedTuple):
 def looked(findings: Iterable[Finding], detail: str = "", skipped: str = "") -> Looked:
     """Gather what a rule found."""
     return Looked(tuple(findings), skipped, detail)
-
-
-class Known(NamedTuple):
-    """The versions that a change brings into use, as their tags say; those that can be read."""
-
-    records: dict[Version, Record]
-    findings: tuple[Finding, ...]

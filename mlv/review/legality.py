@@ -29,6 +29,7 @@ def judge(case: Case, model: str) -> tuple[Move | None, list[Finding]]:
     path = pointer_path(model)
     touched = next((each for each in case.change.touched if each.path == path), None)
     findings = _stale(case, model)
+    is_stale = bool(findings)
     if touched is None:
         return None, findings
     if touched.after is not None and touched.after.mode not in _REGULAR:
@@ -43,8 +44,9 @@ def judge(case: Case, model: str) -> tuple[Move | None, list[Finding]]:
         hint = f"{_anew(model)}: a pointer is never edited, nor merged by hand"
         rule, told = ("history", error.hint) if is_gone else ("pointer", hint)
         return None, [*findings, Finding(rule, path, error.message, told)]
+    findings += _written(case, after)
     # What is stale is judged by where it started: that it is stale is said once.
-    start = _start(case, model, before) if findings else before
+    start = _start(case, model, before) if is_stale else before
     if start == after:
         return None, findings
     move = _explained(case, past, start, after)
@@ -108,6 +110,16 @@ def _after(case: Case, model: str, before: Pointer) -> Pointer:
         f"{path} is gone, and with it what was live when",
         hint="it is never removed. Was a version's tag merged? A version is promoted, never merged",
     )
+
+
+def _written(case: Case, after: Pointer) -> list[Finding]:
+    """Refuse what reads otherwise than it looks in a diff: escapes, lines out of order, blanks."""
+    path = pointer_path(after.model)
+    data = case.versions.blob(case.change.head, path)
+    if data is None or data == after.to_bytes():
+        return []
+    hint = f"{_anew(after.model)}: only mlv writes a pointer"
+    return [Finding("pointer", path, f"{path} is not written as mlv writes it", hint)]
 
 
 # The way between them ----------------------------------------------------------------------

@@ -1,18 +1,43 @@
-"""What would run if a version's files were loaded, told without loading them."""
+"""What would run if a version's files were loaded, told without loading them.
+
+Which names are dangerous says picklescan, which is well kept; which names there are is found out
+here, since it stops at joblib's arrays and does not unpack what joblib packed.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import io
+import logging
+import pickle
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mlv.review.case import Looked, looked
 from mlv.review.report import Finding
+from mlv.store.modelclass import is_pickle
+from mlv.store.picklenames import Unreadable, is_one, names_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mlv.review.case import Look
     from mlv.store.versions import Record
+
+_MOST_NAMED = 5
+_HEAD = 8
+# What may be a pickle by its name alone.
+_SUFFIXES = (".pt", ".pth", ".ckpt", ".dat", ".dill")
+# What picklescan lets pass, though it runs what its arguments say, or loads another pickle.
+_MODULES = ("importlib", "code", "codeop", "logging.config", "shelve", "imp")
+_NAMES = {
+    ("builtins", "__import__"), ("__builtin__", "__import__"), ("_io", "open"), ("io", "open"),
+    ("io", "FileIO"), ("io", "open_code"), ("_io", "open_code"), ("codecs", "open"),
+    ("joblib", "load"), ("joblib.numpy_pickle", "load"), ("numpy", "load"),
+    ("numpy.lib.npyio", "load"), ("numpy.lib._npyio_impl", "load"), ("pandas", "read_pickle"),
+    ("pandas.io.pickle", "read_pickle"), ("torch", "load"),
+}  # fmt: skip
 
 
 class Scan:
@@ -20,13 +45,94 @@ class Scan:
 
     def __init__(self, look: Look) -> None:
         self._is_on = look.deep and look.remote
+        self._is_installed = importlib.util.find_spec("picklescan") is not None
         self._findings: list[Finding] = []
+        self._unread: list[str] = []
+        self._count = 0
 
-    def inspect(self, name: str, path: Path) -> None:
-        """Scan a file, by whatever name it is called."""
+    def inspect(self, subject: str, name: str, path: Path) -> None:
+        """Scan a file that is called ``name``, of the version ``subject``."""
+        if not self._is_on or not self._is_installed:
+            return
+        why = ""
+        try:
+            names = names_in(path)
+        except Unreadable as error:
+            if not _says_it_is_one(name, path):
+                return
+            names, why = error.names, error.message
+        self._count += 1
+        dangerous = sorted(_dangerous(name, path, names))
+        if dangerous:
+            more = len(dangerous) - _MOST_NAMED
+            told = ", ".join(dangerous[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+            message = f"loading {name} of {subject} would call {told}"
+            hint = "do not load it: find out who made it, and yank the version"
+            self._findings.append(Finding("pickle", subject, message, hint))
+        elif why:
+            self._unread.append(f"{name} of {subject} cannot be followed: {why}")
 
     def looked(self, records: Sequence[Record]) -> Looked:
         """Say what was found of the versions that were downloaded."""
+        if not records:
+            return looked((), detail="no version comes into use")
         if not self._is_on:
             return looked((), skipped="not downloaded: --deep does it")
-        return looked(self._findings)
+        if not self._is_installed:
+            return looked((), skipped="no scanner is installed: pip install 'mlv[scan]'")
+        skipped = "; ".join(self._unread[:_MOST_NAMED])
+        return looked(self._findings, detail=f"{self._count} scanned", skipped=skipped)
+
+
+def _says_it_is_one(name: str, path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    return is_pickle(name) or name.lower().endswith(_SUFFIXES) or is_one(head)
+
+
+def _dangerous(name: str, path: Path, names: Iterable[tuple[str, str]]) -> Iterator[str]:
+    found = {pair for pair in names if _is_ours(*pair)}
+    found |= _asked(name, path, names)
+    for module, function in found:
+        yield f"{module}.{function}"
+
+
+def _is_ours(module: str, name: str) -> bool:
+    in_module = any(module == each or module.startswith(f"{each}.") for each in _MODULES)
+    is_method_of_path = module.startswith("pathlib") and "." in name
+    return in_module or is_method_of_path or (module, name) in _NAMES
+
+
+def _asked(name: str, path: Path, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Ask the scanner, of the names and of the file as it is."""
+    from picklescan.scanner import SafetyLevel, scan_bytes, scan_pickle_bytes
+
+    logger = logging.getLogger("picklescan")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        results = [scan_pickle_bytes(io.BytesIO(_pickle_of(names)), name)]
+        try:
+            with path.open("rb") as file:
+                suffix = PurePosixPath(name).suffix.lower()
+                results.append(scan_bytes(file, name, suffix))
+        except Exception:  # noqa: BLE001 - it may break on anything, and what it names is known
+            logger.debug("picklescan gave up on %s", name)
+    finally:
+        logger.disabled = was_disabled
+    return {
+        (each.module, each.name)
+        for result in results
+        for each in result.globals
+        if each.safety is SafetyLevel.Dangerous
+    }
+
+
+def _pickle_of(names: Iterable[tuple[str, str]]) -> bytes:
+    """Write a pickle that names just these, in the plain form that every scanner reads."""
+    parts = [pickle.PROTO + b"\x04"]
+    for pair in sorted(names):
+        for text in pair:
+            data = text.encode(errors="surrogatepass")
+            parts.append(pickle.BINUNICODE + len(data).to_bytes(4, "little") + data)
+        parts.append(pickle.STACK_GLOBAL + pickle.POP)
+    return b"".join([*parts, pickle.NONE, pickle.STOP])

@@ -28,6 +28,8 @@ def check(case: Case, moves: Sequence[Move]) -> tuple[Verdicts, Looked]:
         for verb in (verb for verb in move.verbs if verb.action in GATED):
             version = Version(move.model, verb.number)
             to_stage = verb.action == STAGE
+            if not _is_readable(case, version):
+                continue  # which is said of its tag
             try:
                 verdict = gating.verdict(
                     case.versions, case.change.base, version, to_stage=to_stage
@@ -39,6 +41,14 @@ def check(case: Case, moves: Sequence[Move]) -> tuple[Verdicts, Looked]:
             verdicts[version] = verdict
             findings += _found(case, move, version, verdict)
     return verdicts, looked(findings, detail="" if verdicts else "nothing is staged or promoted")
+
+
+def _is_readable(case: Case, version: Version) -> bool:
+    try:
+        case.versions.record(version)
+    except RegistryError:
+        return False
+    return True
 
 
 def _found(case: Case, move: Move, version: Version, verdict: Verdict) -> list[Finding]:

@@ -27,11 +27,11 @@ _CONFIG, _LOCAL = ".dvc/config", ".dvc/config.local"
 
 
 def check(
-    case: Case, records: Sequence[Record], inspect: Callable[[str, Path], None] | None = None
+    case: Case, records: Sequence[Record], inspect: Callable[[str, str, Path], None] | None = None
 ) -> Looked:
     """Ask for every object's existence and size; ``deep`` also downloads and hashes each.
 
-    ``inspect`` is given each downloaded file, and what to call it.
+    ``inspect`` is given the version, the name and the place of each downloaded file.
     """
     if not records:
         return looked((), detail="no version comes into use")

@@ -18,7 +18,7 @@ from mlv.store.objects import COMMIT
 from mlv.store.versions import REGISTERED_BY_MLV, folder_of, ref_patterns, tag_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mlv.review.case import Case, Move
     from mlv.store.versions import Record
@@ -77,7 +77,19 @@ def check(case: Case, moves: Sequence[Move], records: Sequence[Record]) -> Looke
             Finding("tag", each.subject, each.message, each.hint)
             for each in compare(record.tag, there, remote.name)
         ]
+        findings += _lightweight(record.tag.version, there, remote.name)
     return looked(findings, detail=f"as {remote.name} has them")
+
+
+def _lightweight(version: Version, there: Mapping[str, str], remote: str) -> Iterator[Finding]:
+    """Name a tag that is lightweight on the remote itself; in a clone, CI may have left it so."""
+    ref, peeled = _refs(version)
+    if ref in there and peeled not in there:
+        yield Finding(
+            "tag", version.tag,
+            f"the tag {version.tag} is lightweight on {remote}: it was made anew",
+            "mlv makes annotated ones, which say who registered what: find out who replaced it",
+        )  # fmt: skip
 
 
 def _refs(version: Version) -> tuple[str, str]:

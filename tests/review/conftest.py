@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mlv import ModelRegistry
+from tests.review.mould import build, build_signed
+from tests.review.proposals import RAN, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ class World:
         """Begin a proposal from main."""
         self.git("switch", "-q", "-c", name, "main")
 
-    def propose(self, action: str, *refs: str, **how: object) -> None:
+    def propose(self, action: str, *refs: str, **how: Any) -> None:
         """Begin a proposal with what mlv itself would do, and leave main as it was."""
         was = self.git("rev-parse", "main")
         self.registry.move(action, list(refs), **how)
@@ -64,11 +66,11 @@ class World:
         self.git("add", "-f", path)
         self.git("commit", "-q", "-m", message)
 
-    def edit_pointer(self, **facts: object) -> None:
+    def edit_pointer(self, **facts: Any) -> None:
         """Edit the pointer of fraud by hand; ``status`` is added to what is there."""
         document = json.loads((self.top / POINTER).read_text())
-        document["status"].update(facts.pop("status", {}))
-        document.update(facts)
+        status = {**document["status"], **facts.pop("status", {})}
+        document.update(facts, status=dict(sorted(status.items(), reverse=True)))
         self.write(POINTER, json.dumps(document, indent=2) + "\n")
 
     def land(self) -> None:
@@ -76,7 +78,7 @@ class World:
         self.git("push", "-q", "origin", "main")
         self.git("fetch", "-q", "origin")
 
-    def review(self, span: str = "main..proposal", **how: bool) -> Report:
+    def review(self, span: str = "main..proposal", **how: Any) -> Report:
         """Review the proposal."""
         return ModelRegistry.review(self.top, span, **how)
 
@@ -119,3 +121,38 @@ def world(_world_mould: Path, tmp_path: Path, git: Git) -> World:
     shutil.copytree(_world_mould, tmp_path, symlinks=True, dirs_exist_ok=True)
     git(tmp_path / "repo", "update-index", "--refresh")
     return World(tmp_path, git)
+
+
+# Where bad and good proposals are made -------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _mould(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory, git: Git) -> Path:
+    return build(tmp_path_factory.mktemp("registry"), _repo_mould, git).folder
+
+
+@pytest.fixture(scope="session")
+def _signed_mould(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory, git: Git) -> Path:
+    return build_signed(tmp_path_factory.mktemp("signed"), _repo_mould, git).folder
+
+
+@pytest.fixture
+def desk(_mould: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a registry in which fraud-v2 is live, on a branch ``proposal``."""
+    return _copy(_mould, tmp_path / "desk", git, monkeypatch)
+
+
+@pytest.fixture
+def signed(_signed_mould: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a registry that wants all signed, in which fraud-v2 is live."""
+    return _copy(_signed_mould, tmp_path / "desk", git, monkeypatch)
+
+
+def _copy(mould: Path, folder: Path, git: Git, patch: pytest.MonkeyPatch) -> Desk:
+    left_out = shutil.ignore_patterns("made", "cache", "tmp", "*.sample")
+    shutil.copytree(mould, folder, symlinks=True, ignore=left_out)
+    desk = Desk(folder, git)
+    patch.setenv(RAN, str(desk.ran))
+    for clone in (desk.author, desk.reviewer):
+        git(clone, "update-index", "-q", "--refresh")
+    return desk

@@ -1,0 +1,289 @@
+"""What a pickle names: every class and function that loading it would look up, without loading.
+
+A pickle is followed as `pickle` and joblib follow it, opcode by opcode, but nothing that it names
+is imported, called or built. joblib puts the bytes of arrays between the opcodes, where a scanner
+that knows opcodes alone stops.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from math import prod
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from mlv.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_ARRAY = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+_NPY = b"\x93NUMPY"
+_ZIP = b"PK\x03\x04"
+_DTYPE = re.compile(r"([?bhilqBHILQefdgFDGSUVOMmbiufc])(\d*)")
+_CHUNK = 1 << 20
+_MOST_NAMES = 100_000
+_DEEPEST = 50  # pickles in pickles
+_PACKED = (b"\x1f\x8b", b"BZ", b"\xfd7zXZ", b"\x5d\x00", b"\x78")
+_FIRST_WITH_MARK = 2  # protocol; files of older ones begin with any opcode
+
+
+class Unreadable(RegistryError):
+    """A file is no pickle, or one that cannot be followed; ``names`` are those up to there."""
+
+    def __init__(self, message: str, names: frozenset[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.names = names
+
+
+class _Named(NamedTuple):
+    """A class or function, which is not looked up."""
+
+    module: str
+    name: str
+
+
+class _Made(NamedTuple):
+    """What calling something would make."""
+
+    by: object
+    arguments: object
+
+
+class _Pairs(list[tuple[object, object]]):
+    """A dictionary whose keys are not hashed: hashing nested ones can take for ever."""
+
+
+def is_one(head: bytes) -> bool:
+    """Whether the first bytes of a file say that it is a pickle, or may hold one."""
+    is_pickle = head[:1] == pickle.PROTO and _FIRST_WITH_MARK <= head[1] <= pickle.HIGHEST_PROTOCOL
+    return is_pickle or head.startswith((_NPY, _ZIP, *_PACKED))
+
+
+def names_in(path: Path) -> frozenset[tuple[str, str]]:
+    """Give module and name of all that loading a file would look up; `Unreadable` says why not."""
+    names: set[tuple[str, str]] = set()
+    try:
+        _follow(path, names)
+    except RecursionError:
+        raise Unreadable("it is nested too deeply", frozenset(names)) from None
+    except Exception as error:  # noqa: BLE001 - see below
+        # Anybody may have written it, so that following it may fail in any way.
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise Unreadable(said[0], frozenset(names)) from None
+    return frozenset(names)
+
+
+def _follow(path: Path, names: set[tuple[str, str]]) -> None:
+    with path.open("rb") as file:
+        head = file.read(len(_NPY))
+    if head.startswith(_ZIP):
+        for member in _members(path):
+            _follow_one(member, names)
+        return
+    # As joblib reads it, and as pickle does, for which the bytes of an array are opcodes.
+    with _opened(path, head) as stream:
+        _follow_one(stream, names)
+    with _opened(path, head) as stream:
+        try:
+            _Follower(stream, names, knows_arrays=False).load()
+        except Exception:  # noqa: BLE001 - so it ends where an array begins
+            return
+
+
+def _members(path: Path) -> Iterator[IO[bytes]]:
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                head = member.read(len(_NPY))
+            is_inner = is_one(head) and not head.startswith((_ZIP, *_PACKED))
+            if is_inner or name.lower().endswith(".pkl"):
+                with archive.open(name) as member:
+                    yield member
+
+
+def _opened(path: Path, head: bytes) -> IO[bytes]:
+    """Open a file as joblib does, which tells the compression by the first bytes."""
+    import bz2
+    import gzip
+    import lzma
+
+    openers: tuple[tuple[bytes, Callable[..., Any]], ...] = (
+        (b"\x1f\x8b", gzip.open),
+        (b"BZ", bz2.open),
+        (b"\xfd7zXZ", lzma.open),
+        (b"\x5d\x00", lzma.open),
+        (b"\x78", _zlib),
+    )
+    for mark, opener in openers:
+        if head.startswith(mark):
+            opened: IO[bytes] = opener(path, "rb")
+            return opened
+    return path.open("rb")
+
+
+def _zlib(path: Path, mode: str) -> IO[bytes]:
+    from joblib.compressor import BinaryZlibFile
+
+    return io.BufferedReader(BinaryZlibFile(str(path), mode))
+
+
+def _follow_one(stream: IO[bytes], names: set[tuple[str, str]]) -> None:
+    buffered: Any = stream if hasattr(stream, "peek") else io.BufferedReader(stream)
+    if not buffered.peek(len(_NPY)).startswith(_NPY) or _is_npy_of_objects(buffered):
+        _Follower(buffered, names).load()
+
+
+def _is_npy_of_objects(stream: IO[bytes]) -> bool:
+    """Pass over the header of an ``.npy`` file; say whether a pickle follows, or plain numbers."""
+    version = stream.read(len(_NPY) + 2)[len(_NPY)]
+    size = int.from_bytes(stream.read(2 if version == 1 else 4), "little")
+    header = stream.read(min(size, _CHUNK)).decode("latin-1")
+    return "O" in header.partition("'descr'")[2].partition("'fortran_order'")[0]
+
+
+class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
+    """Follows the opcodes, and gathers names."""
+
+    # What `pickle` gives its own, and its types do not tell.
+    stack: list[Any]
+    append: Callable[[object], None]
+    pop_mark: Callable[[], list[Any]]
+    readline: Callable[[], bytes]
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
+
+    def __init__(
+        self,
+        stream: IO[bytes],
+        names: set[tuple[str, str]],
+        *,
+        knows_arrays: bool = True,
+        depth: int = 0,
+    ) -> None:
+        super().__init__(stream)
+        self._stream, self._names = stream, names
+        self._knows_arrays, self._depth = knows_arrays, depth
+
+    def find_class(self, module: str, name: str) -> _Named:
+        self._names.add((module, name))
+        if len(self._names) > _MOST_NAMES:
+            raise ValueError("it names too much")
+        return _Named(module, name)
+
+    def persistent_load(self, pid: object) -> object:
+        return _Made(None, pid)
+
+    def get_extension(self, code: int) -> None:
+        raise ValueError(f"it uses the extension {code}, which is not known")
+
+    def _reduce(self) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = _Made(self.stack[-1], arguments)
+
+    def _newobj_ex(self) -> None:
+        keywords = self.stack.pop()
+        arguments = self.stack.pop()
+        self.stack[-1] = _Made(self.stack[-1], (arguments, keywords))
+
+    def _obj(self) -> None:
+        by, *arguments = self.pop_mark()
+        self.append(_Made(by, arguments))
+
+    def _inst(self) -> None:
+        module, name = (self.readline()[:-1].decode("ascii") for _ in range(2))
+        arguments = self.pop_mark()
+        self.append(_Made(self.find_class(module, name), arguments))
+
+    def _build(self) -> None:
+        state = self.stack.pop()
+        made = self.stack[-1]
+        by = made.by if isinstance(made, _Made) else None
+        if isinstance(by, _Named) and tuple(by) == _ARRAY and self._knows_arrays:
+            self._skip_array(dict(_texts(state)))
+
+    def _skip_array(self, state: dict[str, object]) -> None:
+        """Pass over an array as joblib reads it; one of objects is a pickle of its own."""
+        kind = _dtype(state.get("dtype"))
+        if kind is None:
+            if self._depth >= _DEEPEST:
+                raise ValueError("it is nested too deeply")
+            _Follower(self._stream, self._names, depth=self._depth + 1).load()
+            return
+        shape = state.get("shape")
+        if not isinstance(shape, tuple) or not all(isinstance(n, int) for n in shape):
+            raise ValueError("an array has no shape")
+        if state.get("numpy_array_alignment_bytes") is not None:
+            padding = self._stream.read(1)
+            self._stream.read(padding[0])
+        left = prod(shape) * kind
+        while left > 0:
+            data = self._stream.read(min(left, _CHUNK))
+            if not data:
+                raise EOFError("it ends inside an array")
+            left -= len(data)
+
+    def _empty_pairs(self) -> None:
+        self.append(_Pairs())
+
+    def _pairs(self) -> None:
+        items = self.pop_mark()
+        self.append(_Pairs(zip(items[::2], items[1::2], strict=False)))
+
+    def _setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._put([(key, value)])
+
+    def _setitems(self) -> None:
+        items = self.pop_mark()
+        self._put(list(zip(items[::2], items[1::2], strict=False)))
+
+    def _put(self, pairs: list[tuple[object, object]]) -> None:
+        if isinstance(self.stack[-1], _Pairs):
+            self.stack[-1].extend(pairs)
+
+    def _drop_one(self) -> None:
+        self.stack.pop()
+
+    def _drop(self) -> None:
+        self.pop_mark()
+
+    def _gathered(self) -> None:
+        items = self.pop_mark()  # which puts another `append` in place
+        self.append(_Made(None, items))
+
+    def _empty(self) -> None:
+        self.append(_Made(None, None))
+
+    for _opcode, _method in (
+        (pickle.REDUCE, _reduce), (pickle.NEWOBJ, _reduce), (pickle.NEWOBJ_EX, _newobj_ex),
+        (pickle.OBJ, _obj), (pickle.INST, _inst), (pickle.BUILD, _build),
+        (pickle.EMPTY_DICT, _empty_pairs), (pickle.DICT, _pairs), (pickle.SETITEM, _setitem),
+        (pickle.SETITEMS, _setitems), (pickle.APPEND, _drop_one), (pickle.APPENDS, _drop),
+        (pickle.EMPTY_SET, _empty), (pickle.ADDITEMS, _drop), (pickle.FROZENSET, _gathered),
+        (pickle.EMPTY_LIST, _empty), (pickle.LIST, _gathered),
+    ):  # fmt: skip
+        dispatch[_opcode[0]] = _method
+
+
+def _texts(state: object) -> Iterator[tuple[str, object]]:
+    for key, value in state if isinstance(state, _Pairs) else ():
+        if isinstance(key, str):
+            yield key, value
+
+
+def _dtype(made: object) -> int | None:
+    """Give the bytes of an array's element; None where it holds objects."""
+    arguments = made.arguments if isinstance(made, _Made) else None
+    code = arguments[0] if isinstance(arguments, tuple) and arguments else None
+    found = _DTYPE.fullmatch(code) if isinstance(code, str) else None
+    if found is None:
+        raise ValueError("an array is of a type that is not known")
+    letter, size = found[1], int(found[2] or 0)
+    if letter == "O":
+        return None
+    return 4 * size if letter == "U" else size
