@@ -24,6 +24,12 @@ _DVC_FILES = {
 }
 
 
+_SAY_WHERE_FROM = (
+    "the workflows install mlv by its version alone: let the variable MLV_PACKAGES say where from. "
+    "What a public index has under this name is not this program"
+)
+
+
 class Initialised(NamedTuple):
     """What was missing and is there now, in the order it was made; empty: nothing was.
 
@@ -79,7 +85,10 @@ def _write_template(
     config = configs.read(git)
     dvc_config = (top / ".dvc" / "config").read_bytes()
     known = templates.values(config.branch, config.allowed_signers, dvc_config)
-    return templates.write(name, top, known, may_replace)
+    written = templates.write(name, top, known, may_replace)
+    if name == templates.PIPELINE or not written.paths or templates.is_known_where_from(known):
+        return written
+    return written._replace(notes=(*written.notes, _SAY_WHERE_FROM))
 
 
 def _is_in_git(path: Path) -> bool:

@@ -531,18 +531,33 @@ class ModelRegistry:
         with on_disk(git.layout.common_dir):
             return review(Versions(git, configs.Config()), base, head, look)
 
-    def check_push(self, lines: Iterable[str] | None = None) -> None:
+    def check_push(
+        self, lines: Iterable[str] | None = None, *, are_bytes_there: bool = False
+    ) -> None:
         """Refuse a push that would rewrite what was live, or publish a merged registration.
 
         ``lines`` are what git writes to a pre-push hook; without them the registry branch is held
-        against the remote's as it was last fetched.
+        against the remote's as it was last fetched. New tags of versions are refused as well
+        whose bytes are not on the DVC remote, unless the caller knows that they are.
         """
         from mlv.sharing import pushcheck
 
         if lines is None:
             pushcheck.check_branch(self._versions)
-        else:
-            pushcheck.check_pushes(self._versions, pushcheck.parse(lines))
+            return
+        pushes = list(pushcheck.parse(lines))
+        pushcheck.check_pushes(self._versions, pushes)
+        if not are_bytes_there:
+            pushcheck.check_bytes(self._versions, pushes)
+
+    def check_commit(self, index: AnyPath | None = None) -> None:
+        """Refuse a commit of what is staged where it edits the registry by hand.
+
+        ``index`` is the index's file, where a hook of git is told one.
+        """
+        from mlv.review.staged import check_staged
+
+        check_staged(self._git, None if index is None else Path(index).absolute())
 
     # Files --------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ _COMMANDS = {
     "purge": "keeping",
     "trust": "trusting",
     "doctor": "trusting",
+    "check-commit": "setting_up",
     "check-push": "setting_up",
     "demo": "demo",
 }

@@ -1,8 +1,9 @@
-"""init, check-push."""
+"""init, check-commit, check-push."""
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from mlv.cli import show
 from mlv.cli.options import Session, command
 from mlv.cli.templates import NEXT
 from mlv.registry import ModelRegistry
+from mlv.store.git import NO_OBJECT
+from mlv.store.gitremote import DELIVERED
 from mlv.store.templates import NAMES
 
 if TYPE_CHECKING:
@@ -82,8 +85,18 @@ def _say_what_is_next(result: Initialised, templates: tuple[str, ...]) -> None:
 
 
 @command(model=False)
+def check_commit_command(session: Session) -> None:
+    """Refuse a commit that edits the registry by hand; a pre-commit hook."""
+    session.open().check_commit(os.environ.get("GIT_INDEX_FILE"))
+    if session.as_json:
+        show.as_json({"refused": False})
+
+
+@command(model=False)
 def check_push_command(session: Session) -> None:
-    """Refuse a push that would rewrite what was live; a pre-push hook.
+    """Refuse a push that would do harm; a pre-push hook.
+
+    It may not rewrite what was live, nor publish a version before its bytes are on the DVC remote.
 
     Reads the lines that git writes to the hook; typed at a terminal it holds the registry branch
     against the remote's as it was last fetched.
@@ -91,6 +104,18 @@ def check_push_command(session: Session) -> None:
     lines = sys.stdin
     if isinstance(lines, io.TextIOWrapper):
         lines.reconfigure(errors="surrogateescape")  # a ref's name need not be UTF-8
-    session.open().check_push(None if lines.isatty() else lines)
+    told = _told_by_pre_commit() or (None if lines.isatty() else lines)
+    session.open().check_push(told, are_bytes_there=DELIVERED in os.environ)
     if session.as_json:
         show.as_json({"refused": False})
+
+
+def _told_by_pre_commit() -> list[str]:
+    """Give the line that pre-commit read before us, and tells by the environment."""
+    names = ("LOCAL_BRANCH", "TO_REF", "REMOTE_BRANCH", "FROM_REF")
+    words = [os.environ.get(f"PRE_COMMIT_{name}", "") for name in names]
+    if not all(words[:3]):
+        return []
+    if words[2].startswith("refs/tags/") or not words[3]:
+        words[3] = NO_OBJECT  # what it says of a new ref is only where to start comparing
+    return [" ".join(words)]

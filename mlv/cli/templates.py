@@ -17,7 +17,8 @@ Look these over and commit them. Then (docs/pull-requests.md tells how):
                              MLV_APP_PRIVATE_KEY and the variable MLV_APP_CLIENT_ID: a GitHub App
                              that may write contents and pull requests
   environment production     for {{branch}} alone, with what .mlv/deploy needs
-  rules for {{branch}}           a pull request that is up to date, a review by code owners, and the
+  rules for {{branch}}
+                             a pull request that is up to date, a review by code owners, and the
                              check "mlv review\"""",
     GITLAB: f"""\
 Look these over and commit them. Then (docs/pull-requests.md tells how):
@@ -27,7 +28,8 @@ Look these over and commit them. Then (docs/pull-requests.md tells how):
   protected variables        DVC_CONFIG_WRITE, and MLV_TOKEN: a project access token that proposes,
                              role Developer, scope write_repository
   pipeline schedules         on {{branch}}: one with MLV_JOB=retrain, one with MLV_JOB=rehearse
-  rules for {{branch}}           a merge request whose pipeline succeeded, approved by code owners""",
+  rules for {{branch}}
+                             a merge request whose pipeline succeeded, approved by code owners""",
     PIPELINE: """\
 Look these over, put in your own training, and commit them. Then:
   dvc repro                  train; README.md tells the rest""",

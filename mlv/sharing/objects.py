@@ -87,19 +87,35 @@ def whose(manifest: Manifest, path: str) -> NotFound:
 def deliver_outputs(share: Share, dvc: Dvc, outputs: Iterable[Output], tag: str) -> Delivered:
     """Push what the remotes lack of these outputs; what nobody has is named, not an error."""
     total = Delivered()
-    by_place: dict[Place, list[Output]] = {}
-    lacking = []
-    for output in outputs:
-        if output.md5 is None:
-            lacking.append(output.path)
-            continue
-        place = Place(output.remote or dvc.remote().name, output.hash_name)
-        by_place.setdefault(place, []).append(output)
+    by_place, lacking = _by_place(dvc, outputs)
     for place, group in by_place.items():
         done = _deliver_to(share, dvc, dvc.remote(place), group, tag)
         total = Delivered(total.objects + done.objects, total.size + done.size)
         lacking += done.lacking
     return total._replace(lacking=tuple(sorted(lacking)))
+
+
+def not_there(dvc: Dvc, commit: str) -> list[str]:
+    """Name the outputs of a commit's tree that the DVC remote does not have whole."""
+    by_place, lacking = _by_place(dvc, dvc.outputs(commit))
+    for place, group in by_place.items():
+        remote = dvc.remote(place)
+        wanted, unknown = _objects(dvc, remote, group)
+        lacking += {*unknown, *(wanted[md5].path for md5 in _absent(remote, wanted))}
+    return sorted(lacking)
+
+
+def _by_place(dvc: Dvc, outputs: Iterable[Output]) -> tuple[dict[Place, list[Output]], list[str]]:
+    """Sort outputs by where they belong; those of which nobody knows the hash are named."""
+    by_place: dict[Place, list[Output]] = {}
+    unknown = []
+    for output in outputs:
+        if output.md5 is None:
+            unknown.append(output.path)
+            continue
+        place = Place(output.remote or dvc.remote().name, output.hash_name)
+        by_place.setdefault(place, []).append(output)
+    return by_place, unknown
 
 
 def _deliver_to(

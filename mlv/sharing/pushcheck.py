@@ -1,18 +1,28 @@
-"""Whether a commit may become the registry branch's new tip."""
+"""Whether a push may go: the registry branch's new tip, and the tags of versions."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.errors import IntegrityError, WorkspaceError
+from mlv.errors import IntegrityError, NotFound, RegistryError, WorkspaceError
 from mlv.store.git import NO_OBJECT
-from mlv.store.versions import LOCAL_ONLY, Tip, check_writable, ref_patterns
+from mlv.store.versions import (
+    LOCAL_ONLY,
+    Tip,
+    check_writable,
+    folder_of,
+    ref_patterns,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mlv.domain.names import Version
     from mlv.store.versions import Versions
+
+_WITHOUT = "git push --no-verify goes without this"
 
 
 class Push(NamedTuple):
@@ -51,6 +61,43 @@ def check_pushes(versions: Versions, pushes: Iterable[Push]) -> None:
                 hint="name another registry branch in mlv.yaml first",
             )
         check_successor(versions, push.old if push.old != NO_OBJECT else None, push.new)
+
+
+def check_bytes(versions: Versions, pushes: Iterable[Push]) -> None:
+    """Refuse the tag of a version whose bytes the DVC remote does not have."""
+    new = [(version, push.new) for push in pushes if (version := _published(versions, push))]
+    if not new:
+        return
+    from mlv.sharing.objects import not_there
+    from mlv.store.dvc.repository import open_dvc
+
+    with open_dvc(versions.git.layout) as dvc:
+        for version, commit in new:
+            try:
+                lacking = not_there(dvc, f"{commit}^{{commit}}")
+            except RegistryError as error:
+                raise type(error)(
+                    f"whether the bytes of {version.tag} are on the DVC remote cannot be told: "
+                    f"{error.message}",
+                    hint=f"{error.hint}; {_WITHOUT}" if error.hint else _WITHOUT,
+                ) from error
+            if lacking:
+                raise NotFound(
+                    f"{lacking[0]} of {version.tag} is not on the DVC remote"
+                    f"{f' ({len(lacking)} outputs in all)' if len(lacking) > 1 else ''}: "
+                    "whoever gets the tag could not get the model",
+                    hint=f"mlv push {version.tag} brings bytes and tag; {_WITHOUT}",
+                )
+
+
+def _published(versions: Versions, push: Push) -> Version | None:
+    """Name the version that a push would publish: a new tag, whose tree holds its manifest."""
+    version = version_of(push.remote_ref) if push.remote_ref.startswith("refs/tags/") else None
+    if version is None or push.new == NO_OBJECT or push.old != NO_OBJECT:
+        return None
+    folder = folder_of(version.model)
+    is_one = versions.blob(push.new, f"{folder}/manifest.json") is not None
+    return version if is_one and versions.blob(push.new, f"{folder}/pointer.json") is None else None
 
 
 def check_successor(versions: Versions, old: str | None, new: str) -> None:

@@ -24,6 +24,8 @@ _LOCK = "mlv/.fetch.lock"
 _REFS_REFUSED = 1  # git fetch's exit code where a ref here is not what it was; quietly
 _FETCH_PATIENCE = 600.0  # seconds; another mlv may be fetching over a slow line
 PEELED = "^{}"  # after a tag's name: what it names
+# Says to a pre-push hook of ours that the bytes were seen to already.
+DELIVERED = "MLV_DELIVERED"
 _SAID = re.compile(r"^remote: (?:error: |fatal: )?(.*\S)", re.MULTILINE)
 _LONGEST_REASON = 500  # characters of what a remote says to a refused push
 _TAKES_NO_OPTIONS = "does not support push options"
@@ -200,7 +202,7 @@ class GitRemote:
             options += ["-c", "http.lowSpeedLimit=1"]
         if self._git.config("http.lowspeedtime") is None:
             options += ["-c", f"http.lowSpeedTime={_PATIENCE}"]
-        env = {}
+        env = {DELIVERED: "1"}
         stated = environment().get("GIT_SSH_COMMAND") or self._git.config("core.sshcommand")
         if stated or "GIT_SSH" not in environment():
             env["GIT_SSH_COMMAND"] = _patient(stated or "ssh")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from importlib import metadata
@@ -26,10 +27,10 @@ _PLACES = (_PACKAGE / "templates", _PACKAGE.parent / "templates")
 _BLANK = re.compile(r"@@([a-z]+)@@")
 # What may stand unquoted in YAML, in a shell and in CODEOWNERS.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9+:/@._~%=-]+")
 _CODEOWNERS, _GITLAB_CI = "CODEOWNERS", ".gitlab-ci.yml"
-# A forge takes one of these from any of the folders.
+# A forge takes one of these: from its own folder, the top, or docs.
 _ONE_OF_A_KIND = {_CODEOWNERS.lower(), "pull_request_template.md"}
-_FOLDERS = ("", ".github", ".gitlab", "docs")
 _URL = re.compile(rb"^\s*url\s*=\s*([a-z0-9]+)://", re.MULTILINE)
 # What DVC needs besides itself for a remote, by the beginning of its URL.
 _EXTRAS = {
@@ -74,10 +75,26 @@ def values(branch: str, signers: str, dvc_config: bytes) -> dict[str, str]:
     return {
         "branch": branch,
         "owner": OWNER,
-        "packages": " ".join([f"mlv=={metadata.version('mlv')}", *dvc]),
+        "packages": " ".join([_mlv(), *dvc]),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "signers": signers,
     }
+
+
+def is_known_where_from(known: Mapping[str, str]) -> bool:
+    """Whether the blanks say where mlv itself is installed from, and not its version alone."""
+    return "://" in known["packages"]
+
+
+def _mlv() -> str:
+    """Say how pip installs the mlv that runs: from where that came from, if others can reach it."""
+    found = metadata.distribution("mlv")
+    origin = json.loads(found.read_text("direct_url.json") or "{}")
+    url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
+    where = f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
+    if url.startswith("https://") and _REQUIREMENT.fullmatch(where):
+        return f"mlv@{where}"
+    return f"mlv=={found.version}"
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:
@@ -106,9 +123,11 @@ def write(
                 _write(top, path, text)
                 paths.append(path)
             elif Path(path).name in (_CODEOWNERS, _GITLAB_CI):
-                notes += _lines_to_add(there, path, text)
+                notes += _lines_to_add(top, there, path, text)
             elif there != top / path:
-                notes.append(f"{there.relative_to(top)} is there: {path} was not written")
+                notes.append(
+                    f"{there.relative_to(top).as_posix()} is there: {path} was not written"
+                )
             elif _says(there, text):
                 continue
             elif may_replace(path):
@@ -134,8 +153,8 @@ def _standing_in(top: Path, path: str) -> Path | None:
     name = Path(path).name.lower()
     if name not in _ONE_OF_A_KIND:
         return None
-    places = [top / place for place in _FOLDERS if (top / place).is_dir()]
-    found = (each for place in places for each in sorted(place.iterdir()))
+    places = (top / path).parent, top, top / "docs"
+    found = (each for place in places if place.is_dir() for each in sorted(place.iterdir()))
     return next((each for each in found if each.name.lower() == name), None)
 
 
@@ -155,7 +174,7 @@ def _write(top: Path, path: str, text: str) -> None:
         target.chmod(0o755)
 
 
-def _lines_to_add(there: Path, path: str, text: str) -> list[str]:
+def _lines_to_add(top: Path, there: Path, path: str, text: str) -> list[str]:
     """Say which lines a file lacks that has others besides; whom it names as owner is its own."""
     stated = there.read_text(encoding="utf-8", errors="replace")
     if Path(path).name == _CODEOWNERS:
@@ -163,6 +182,7 @@ def _lines_to_add(there: Path, path: str, text: str) -> list[str]:
         wanted = [line for line in text.splitlines() if line.startswith("/")]
         lacking = [line for line in wanted if line.split()[0] not in known]
     else:
-        lacking = [] if text.split()[-1] in stated else text.splitlines()
+        lacking = [] if text.rsplit(maxsplit=1)[-1] in stated else text.splitlines()
     listed = "".join(f"\n  {line}" for line in lacking)
-    return [f"{there.name} is there already: add these lines to it{listed}"] if lacking else []
+    where = there.relative_to(top).as_posix()
+    return [f"{where} is there already: add these lines to it{listed}"] if lacking else []

@@ -128,7 +128,7 @@ def test_a_pointer_that_nobody_can_read_is_not_published(
 ) -> None:
     mine, _ = clones
     (mine / "registry/model/pointer.json").write_text("<<<<<<< HEAD")
-    git(mine, "commit", "--quiet", "--all", "--message", "Conflict")
+    git(mine, "commit", "--quiet", "--no-verify", "--all", "--message", "Conflict")
     assert "pointer.json was not written by mlv" in refused(mine, git, "origin", "main")
 
 
@@ -156,18 +156,85 @@ def test_lines_that_git_would_not_write_are_passed_over(clones: tuple[Path, Path
     registry.check_push(None)
 
 
+# The bytes of versions ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def third(clones: tuple[Path, Path], write_model: Callable[..., Path]) -> Path:
+    """Return a clone with the hooks, in which v3 is registered and not published."""
+    mine, _ = clones
+    ModelRegistry(mine, notify=lambda _: None).register(write_model(mine.parent / "m.pkl", 3), None)
+    return mine
+
+
+def test_a_version_is_not_pushed_before_its_bytes(third: Path, git: Git, dvc: Git) -> None:
+    said = refused(third, git, "origin", "model-v3")
+    assert "registry/model/model.pkl of model-v3 is not on the DVC remote" in said
+    assert "mlv push model-v3 brings bytes and tag" in said
+    assert "--no-verify" in said
+    dvc(third, "push", "--all-tags")
+    git(third, "push", "--quiet", "origin", "model-v3")
+
+
+def test_mlv_push_brings_both_and_says_so_to_the_hook(third: Path, git: Git, mlv: Mlv) -> None:
+    assert mlv(third, "push", "v3").returncode == 0
+    assert git(third, "ls-remote", "--tags", "origin", "model-v3")
+
+
+def test_a_dvc_remote_that_cannot_be_asked_is_told_and_nothing_is_pushed(
+    third: Path, git: Git, dvc: Git, mlv: Mlv
+) -> None:
+    lines = f"refs/tags/model-v3 {git(third, 'rev-parse', 'model-v3')} refs/tags/model-v3 {NONE}\n"
+    dvc(third, "remote", "remove", "storage")
+    done = mlv(third, "check-push", input=lines)
+    assert done.returncode == 1
+    assert "whether the bytes of model-v3 are on the DVC remote cannot be told" in done.stderr
+    assert "git push --no-verify goes without this" in done.stderr
+
+
+def test_tags_of_others_and_of_published_versions_cost_no_question(third: Path, git: Git) -> None:
+    registry = ModelRegistry(third)
+    git(third, "tag", "release-v3")
+    for name, old in (("release-v3", NONE), ("model-v3", "1" * 40)):
+        new = git(third, "rev-parse", name)
+        registry.check_push([f"refs/tags/{name} {new} refs/tags/{name} {old}"])
+    registry.check_push([f"(delete) {NONE} refs/tags/model-v3 {'1' * 40}"])
+
+
+def test_pre_commit_tells_the_hook_by_the_environment(third: Path, git: Git, mlv: Mlv) -> None:
+    new = git(third, "rev-parse", "model-v3")
+    env = {
+        "PRE_COMMIT_LOCAL_BRANCH": "refs/tags/model-v3",
+        "PRE_COMMIT_TO_REF": new,
+        "PRE_COMMIT_REMOTE_BRANCH": "refs/tags/model-v3",
+        "PRE_COMMIT_FROM_REF": git(third, "rev-parse", "main"),
+    }
+    done = mlv(third, "check-push", input="", env=env)
+    assert done.returncode == 6
+    assert "is not on the DVC remote" in done.stderr
+
+
 # Installing ---------------------------------------------------------------------------------
 
 
-def test_a_hook_of_the_users_own_is_left_alone_and_told_what_to_add(repo: Path, mlv: Mlv) -> None:
-    hook = repo / ".git/hooks/pre-push"
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("pre-commit", "mlv check-commit || exit 1"),
+        ("pre-push", 'pushed=$(cat); echo "$pushed" | mlv check-push || exit 1'),
+    ],
+)
+def test_a_hook_of_the_users_own_is_left_alone_and_told_what_to_add(
+    repo: Path, mlv: Mlv, name: str, line: str
+) -> None:
+    hook = repo / ".git/hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\nexit 0\n")
     done = mlv(repo, "init", "--hooks")
     assert hook.read_text() == "#!/bin/sh\nexit 0\n"
-    assert 'pushed=$(cat); echo "$pushed" | mlv check-push || exit 1' in done.stderr
+    assert line in done.stderr
     hook.unlink()
-    assert "pre-push hook" in mlv(repo, "init", "--hooks").stdout
+    assert f"{name} hook" in mlv(repo, "init", "--hooks").stdout
     assert "nothing was changed" in mlv(repo, "init", "--hooks").stdout
 
 
