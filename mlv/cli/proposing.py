@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -78,7 +79,13 @@ def _lines(proposed: Proposed, remote: str) -> list[str]:
         lines.append(f"  open a pull request: {show.plain(proposed.url)}")
     else:
         lines.append(f"  open a pull request from {proposed.branch} into {proposed.base}")
-    return [*lines, *([f"  its text: {show.plain(proposed.body)}"] if proposed.body else [])]
+    return [*lines, *([f"  its text: {show.plain(_near(proposed.body))}"] if proposed.body else [])]
+
+
+def _near(path: Path) -> Path:
+    """Give a path as seen from here, if it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _said(action: str, moved: Moved) -> str:

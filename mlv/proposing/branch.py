@@ -161,7 +161,7 @@ def _push(
 ) -> _Pushed:
     options: list[str] = []
     if order.door.via == opening.PUSH_OPTIONS:  # which need the text before it is pushed
-        text = text_of(share, pushed.base, move.new, pushed.message)
+        text = text_of(share, pushed.base, move.new, pushed.message, is_published=not fresh)
         asking = Asking(pushed.branch, share.versions.config.branch, text, order.is_draft)
         options, pushed = opening.push_options(asking), pushed._replace(text=text)
     said = publish(share, [move], fresh, options)
@@ -171,7 +171,9 @@ def _push(
 def _open(share: Share, order: _Order, made: Proposed, pushed: _Pushed) -> Proposed:
     """Open the pull request; whatever fails, the proposal is pushed, and the answer says so."""
     assert pushed.commit
-    text = pushed.text or text_of(share, pushed.base, pushed.commit, pushed.message)
+    text = pushed.text or text_of(
+        share, pushed.base, pushed.commit, pushed.message, is_published=True
+    )
     name = pushed.branch.removeprefix(PREFIX)
     body = keep(share.git.layout.common_dir, name, text.body)
     asking = Asking(pushed.branch, made.base, text, order.is_draft)
@@ -183,7 +185,7 @@ def _open(share: Share, order: _Order, made: Proposed, pushed: _Pushed) -> Propo
     return made._replace(
         branch=pushed.branch, commit=pushed.commit, is_pushed=pushed.is_new,
         url=url, is_open=found is not None, opened_with=order.door.via or None if found else None,
-        title=text.title, body=body, notes=(*pushed.notes, *note),
+        title=text.title, body=body, notes=(*pushed.notes, *note, *text.notes),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from mlv.store.config import AZURE, BITBUCKET, BITBUCKET_SERVER, GITEA, GITHUB, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SCP_STYLE = re.compile(r"(?:[^@/]*@)?(?P<host>[^/:@\[\]]{2,}):(?!//)(?P<path>.+)")
+_SCP_STYLE = re.compile(r"(?:[^@/]*@)?(?P<host>[^/:@\[\]]{2,}):(?!//|:)(?P<path>.+)")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _SSH = ("ssh", "git+ssh", "ssh+git", "git")
 # Where a forge takes SSH on another name, it shows its pages on this one.

@@ -5,6 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlv.domain import history
+from mlv.errors import RegistryError
+from mlv.review import Look, review
+from mlv.review.escaping import prose
+from mlv.review.markdown import render
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -16,10 +22,11 @@ _FENCE = "```"
 
 
 class Text(NamedTuple):
-    """A title, and a body in Markdown."""
+    """A title, a body in Markdown, and what whoever proposes should know of it."""
 
     title: str
     body: str
+    notes: tuple[str, ...] = ()
 
 
 def cut(text: str, longest: int, len_of: Callable[[str], int] = len) -> str:
@@ -40,10 +47,23 @@ def cut(text: str, longest: int, len_of: Callable[[str], int] = len) -> str:
     return head + "\n\n</details>" * min(max(opened, 0), 10) + _CUT
 
 
-def text_of(share: Share, base: str, commit: str, message: str) -> Text:
-    """Write a pull request's text: the report of the commit, under the commit's own subject."""
-    subject, _, rest = message.partition("\n")
-    return Text(subject, rest.strip() + "\n")
+def text_of(share: Share, base: str, commit: str, message: str, *, is_published: bool) -> Text:
+    """Write a pull request's text: the reason, and what a review says of the commit on ``base``.
+
+    What is not published yet is not looked for on the remotes.
+    """
+    subject, reason = message.partition("\n")[0], history.reason(message)
+    quoted = [f"> {prose(line)}\n" for line in (reason or "").splitlines() if line.strip()]
+    forced = "\nMlv-Forced: " in message
+    look = Look(remote=is_published, force=forced, progress=share.progress)
+    try:
+        report = review(share.versions, base, commit, look)
+    except RegistryError as error:
+        said = f"the report could not be written: {error.message}"
+        body = f"{subject}\n\n*{prose(said)}*\n"
+        return Text(subject, "\n".join([*quoted, body]), (said,))
+    notes = [f"the review refuses it as it is: {each.message}" for each in report.blocking[:1]]
+    return Text(subject, "\n".join([*quoted, render(report)]), tuple(notes))
 
 
 def keep(common_dir: Path, name: str, body: str) -> Path | None:

@@ -81,6 +81,7 @@ SSH = """\
 #!/bin/sh
 if test "$1" = -G; then echo "hostname github.com"; exit 0; fi
 for command; do :; done
+command=$(printf '%s' "$command" | sed "s#'/#'#")
 cd '{hub}' && exec sh -c "$command"
 """
 
