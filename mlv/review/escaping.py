@@ -62,8 +62,9 @@ def prose(text: str, longest: int = LONGEST_PROSE) -> str:
 
 
 def preformatted(text: object, longest: int = LONGEST) -> str:
-    """Make text fit for a fenced block, within a line that does not begin with it."""
-    return shown(text, longest).translate(_REPLACED)
+    """Make text fit for a line of a fenced block, where no line begins with a forge's command."""
+    inner = shown(text, longest).translate(_REPLACED)
+    return f"{_written_out('/')}{inner[1:]}" if inner.startswith("/") else inner
 
 
 def _parts(word: str) -> tuple[str, str, str]:

@@ -35,7 +35,7 @@ def render(report: Report) -> str:
     """Write the report; its first line is `MARKER`, its second part the verdict in words."""
     head = [MARKER, _verdict(report), *_findings(report)]
     tail = [*_checks(report.checks), _footer(report)]
-    room = LIMIT - len(_joined([*head, *tail]))
+    room = LIMIT - _BRIEF**2 - len(_joined([*head, *tail]))
     sections, left_out = _fitting([section(each) for each in report.proposals], room)
     cut = [f"*{count(left_out, 'part')} left out, for length:* `mlv review` shows all."]
     return _joined([*head, *sections, *(cut if left_out else []), *tail])

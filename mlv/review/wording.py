@@ -67,14 +67,9 @@ def subject(proposal: Proposal) -> str:
     if proposal.proposed:
         return proposal.proposed.manifest.version.tag
     before, after = proposal.before, proposal.after
-    number = next(
-        (
-            n
-            for n in sorted(after.status, reverse=True)
-            if after.status_of(n) != before.status_of(n)
-        ),
-        after.current,
-    )
+    known = sorted({*before.status, *after.status}, reverse=True)
+    changed = [n for n in known if after.status_of(n) != before.status_of(n)]
+    number = next(iter(changed), after.current)
     return proposal.model if number is None else Version(proposal.model, number).tag
 
 
