@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlv.review.change import Leaf, Touched
 
 _MOST_NAMED = 5
-_DVC_CONFIG, _DVC_LOCAL = ".dvc/config", ".dvc/config.local"
+_DVC, _DVC_CONFIG = ".dvc", ".dvc/config"
 _REGULAR = (FILE_MODE, "100755")
 _ALONE = "propose it on its own, apart from the registry"
 # What decides who may do what, or what runs: a pattern, and what it is.
@@ -54,6 +54,9 @@ def _said(case: Case, each: Touched) -> list[Finding]:
     path, config = each.path, case.versions.config
     if path == configs.FILE:
         return [_mlv_yaml(case, each)]
+    if path.casefold() == _DVC and each.after:
+        what = f"{path} is a link or a repository of its own: DVC would read what that holds"
+        return [Finding("dvc-config", path, what, "leave it a folder")]
     if re.fullmatch(r"(.*/)?\.dvc/config(\.local)?", path.casefold()):
         return list(_dvc_config(case, each))
     if config.allowed_signers and path == config.allowed_signers:
@@ -100,6 +103,10 @@ def _signer(line: bytes) -> str:
 
 def _dvc_config(case: Case, each: Touched) -> Iterator[Finding]:
     path, now = each.path, _read(case, each.after)
+    if each.after is None and path == _DVC_CONFIG:
+        what = "is gone: nothing would say where the bytes are"
+        yield Finding("dvc-config", path, f"{path} {what}", "leave it")
+        return
     if each.after and (path.casefold().endswith(".local") or each.after.mode not in _REGULAR):
         what = "is each user's own" if path.casefold().endswith(".local") else "is no plain file"
         yield Finding("dvc-config", path, f"{path} {what}: it is never committed", "git rm it")

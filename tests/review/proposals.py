@@ -200,7 +200,7 @@ class Desk:
 
     def shown(self, *options: str, clone: Path | None = None) -> str:
         """Give what a review shows, of what was reviewed before."""
-        argv = ("review", "origin/main..HEAD", *options)
+        argv = ("review", "origin/main..HEAD", "--no-remote", *options)
         code, out, err = mlv(clone or self.reviewer, *argv)
         assert code in (0, 3), (code, out, err)
         return out
