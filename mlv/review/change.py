@@ -88,9 +88,15 @@ def _commit(git: Git, name: str) -> str:
 
 
 def _start(git: Git, base: str, head: str, *names: str) -> str:
-    found = git.ask("merge-base", base, head)
-    if found.code == 0:
-        return found.stdout.decode().split()[0]
+    found = git.ask("merge-base", "--all", base, head).stdout.decode().split()
+    if len(found) == 1:
+        return found[0]
+    if found:  # what a merge would bring is then no difference between two commits
+        raise ConfigError(
+            f"{names[1]} and {names[0]} were merged into each other: they part at more than one "
+            "commit",
+            hint=f"merge {names[0]} into it, or rebase it, and review that",
+        )
     said = f"{names[0]} and {names[1]} have no commit in common"
     if git.is_shallow():
         raise ConfigError(

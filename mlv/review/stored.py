@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlv.audit.stored import Stored
@@ -64,9 +65,24 @@ def _dvc(case: Case) -> Iterator[Dvc]:
         )
     with (
         scratch(layout.common_dir / SCRATCH) as folder,
-        open_apart(folder, layout.folder / ".dvc", committed, _own(case)) as dvc,
+        open_apart(folder, layout.folder, committed, _own(case), partial(_file, case)) as dvc,
     ):
         yield dvc
+
+
+def _file(case: Case, path: str) -> bytes | None:
+    """Read a file that a configuration names (Amazon's may run commands) as the base has it."""
+    data = case.versions.blob(case.change.base, path)
+    if data is not None:
+        return data
+    git = case.versions.git
+    names = [f"{commit}:{path}" for commit in ("HEAD", case.change.head)]
+    if any(git.objects.read(name) for name in names):
+        raise ConfigError(
+            f"the configuration of DVC names {path}, which is not on {case.versions.config.branch}",
+            hint="propose it on its own first",
+        )
+    return None
 
 
 def _own(case: Case) -> bytes:

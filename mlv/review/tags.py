@@ -78,7 +78,9 @@ def check(case: Case, moves: Sequence[Move], records: Sequence[Record]) -> Looke
             for each in compare(record.tag, there, remote.name)
         ]
         findings += _lightweight(record.tag.version, there, remote.name)
-    return looked(findings, detail=f"as {remote.name} has them")
+    cut = "; history is cut off here, and what was live before is not known"
+    is_cut = case.versions.git.is_shallow()
+    return looked(findings, detail=f"as {remote.name} has them{cut if is_cut else ''}")
 
 
 def _lightweight(version: Version, there: Mapping[str, str], remote: str) -> Iterator[Finding]:

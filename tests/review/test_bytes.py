@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
 import pytest
 
-from mlv import ModelRegistry
+from mlv import ConfigError, ModelRegistry
+from mlv.review import stored
+from mlv.review.case import Case, Look
+from mlv.review.change import at_base, between
+from mlv.store.git import Git, find
+from mlv.trust import OFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from mlv.review.report import Report
     from tests.review.conftest import World
@@ -22,6 +27,12 @@ if TYPE_CHECKING:
 
 def found(report: Report) -> list[tuple[str, str]]:
     return [(finding.rule, finding.subject) for finding in report.blocking]
+
+
+def case(world: World) -> Case:
+    git = Git(find(world.top))
+    versions = at_base(git, "main")
+    return Case(versions, between(git, "main", "proposal"), OFF, Look())
 
 
 def outcome(report: Report, name: str) -> str:
@@ -101,6 +112,28 @@ def test_nothing_of_the_proposal_s_dvc_configuration_is_run(world: World, name: 
     )
     assert outcome(report, "bytes") == "passed"
     assert not ran.exists()
+
+
+def test_a_file_that_the_configuration_names_is_read_as_the_base_has_it(world: World) -> None:
+    """Amazon's own configuration may name a program that tells credentials."""
+    world.write("aws.ini", "[default]\nregion = eu-west-1\n")
+    remote = "[core]\n    remote = s\n['remote \"s\"']\n    url = s3://bucket/path\n"
+    remote += "    endpointurl = http://127.0.0.1:9/\n    configpath = ../aws.ini\n"
+    world.write(".dvc/config", remote)
+    world.propose("promote", "fraud-v3")
+    world.write("aws.ini", "[default]\ncredential_process = touch ran\n")
+    with stored._dvc(case(world)) as dvc:
+        read = Path(dvc._repo.config["remote"]["s"]["configpath"])
+        assert read.read_text() == "[default]\nregion = eu-west-1\n"
+
+
+def test_a_file_that_only_the_proposal_has_is_not_read(world: World) -> None:
+    world.propose("promote", "fraud-v3")
+    world.write("key", "mine\n")
+    local = f"['remote \"storage\"']\n    url = ssh://host/\n    keyfile = {world.top / 'key'}\n"
+    (world.top / ".dvc" / "config.local").write_text(local)
+    with pytest.raises(ConfigError, match="is not on main"), stored._dvc(case(world)):
+        pass
 
 
 def test_the_user_s_own_configuration_counts(world: World) -> None:

@@ -75,6 +75,31 @@ def test_a_clone_that_is_too_shallow_is_told_what_to_fetch(
     assert report.passed
 
 
+def test_two_branches_that_were_merged_into_each_other_are_not_guessed_at(world: World) -> None:
+    """A change may hide between two commits at which they part."""
+    world.start()
+    world.write("train.py", "print('one')\n")
+    world.git("switch", "-q", "main")
+    world.write("serve.py", "print('other')\n")
+    ours = world.git("rev-parse", "main")
+    world.git("merge", "-q", "--no-edit", "proposal")
+    world.git("switch", "-q", "proposal")
+    world.git("merge", "-q", "--no-edit", ours)
+    world.write("train.py", "print('two')\n")
+    with pytest.raises(ConfigError, match="part at more than one commit"):
+        world.review()
+
+
+def test_a_path_that_is_no_text_is_shown(world: World, mlv: Run) -> None:
+    world.propose("promote", "fraud-v3")
+    blob = world.git("hash-object", "-w", "mlv.yaml")
+    world.git("update-index", "--add", "--cacheinfo", f"100644,{blob},code-\udce9\x1b[2J.py")
+    world.git("commit", "-q", "-m", "Add")
+    for form in ("text", "md", "json"):
+        done = mlv(world.top, "review", "main..proposal", "--no-remote", "--format", form)
+        assert (done.returncode, done.stderr, "\x1b[2J" in done.stdout) == (3, "", False)
+
+
 def test_a_commit_that_is_not_here_is_named(world: World) -> None:
     with pytest.raises(NotFound, match="no commit 'nowhere'"):
         world.review("main..nowhere")
