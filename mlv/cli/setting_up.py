@@ -39,7 +39,7 @@ def init_command(
         folder,
         with_hooks=with_hooks,
         templates=tuple(dict.fromkeys(templates)),
-        may_replace=_ask if is_watched else lambda _: False,
+        may_replace=_ask if is_watched else None,
     )
     if session.as_json:
         show.as_json(

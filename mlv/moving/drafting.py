@@ -67,8 +67,8 @@ def draft(
 ) -> Draft:
     """Write the commit on top of ``tip``; nothing but the models' folders differs from it."""
     _check_branch(versions, tip)
-    used = {each.version for each in moved if action in _MAKES_USE}
-    for version in (*used, *filter(None, (_live(each.after) for each in moved))):
+    used = [each.version for each in moved if action in _MAKES_USE]
+    for version in dict.fromkeys((*used, *filter(None, (_live(each.after) for each in moved)))):
         check_trusted(versions, tip, versions.record(version))
     before: dict[str, str] = {}
     after: dict[str, str] = {}

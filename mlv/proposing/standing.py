@@ -67,11 +67,14 @@ def look_at(share: Share, base: Tip, branch: str, action: str, moved: Sequence[M
         if git.objects.read(tip) is None:
             raise LostRace(f"{branch} changed meanwhile on {share.remote.name}")
     commits = _commits(share, base, tip)
-    new = {commit.oid for commit in commits}
-    for commit in commits:
-        merged = [parent for parent in commit.parents if parent not in new]
-        if not any(_is_proposal(share.versions, commit, at, action, moved) for at in merged):
-            raise _not_ours(share, branch, commit)
+    odd = _odd(share, commits, action, moved)
+    if odd and git.is_shallow():  # what looks odd may be the base's own history
+        share.notify(f"this clone is shallow: the history of {share.versions.config.branch} comes")
+        share.remote.fetch([share.branch_ref], whole=True)
+        commits = _commits(share, base, tip)
+        odd = _odd(share, commits, action, moved)
+    if odd:
+        raise _not_ours(share, branch, odd)
     # What is a merge only brought the base up to date.
     plain = [commit for commit in commits if len(commit.parents) == 1]
     return Standing(tip, plain[0] if plain else None)
@@ -88,6 +91,18 @@ def _commits(share: Share, base: Tip, tip: str) -> list[Commit]:
             oid, tree, parents, who, message = text.split("\n", 4)
             found.append(Commit(oid, tree, tuple(parents.split()), who, message.strip()))
     return found
+
+
+def _odd(
+    share: Share, commits: Sequence[Commit], action: str, moved: Sequence[Moved]
+) -> Commit | None:
+    """Find a commit that is no proposal on top of what is in the base already."""
+    new = {commit.oid for commit in commits}
+    for commit in commits:
+        merged = [parent for parent in commit.parents if parent not in new]
+        if not any(_is_proposal(share.versions, commit, at, action, moved) for at in merged):
+            return commit
+    return None
 
 
 def _is_proposal(

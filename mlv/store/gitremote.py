@@ -90,13 +90,17 @@ class GitRemote:
         pairs = (line.partition("\t") for line in lines)
         return {ref: oid for oid, _, ref in pairs if ref}
 
-    def fetch(self, refspecs: Sequence[str]) -> None:
-        """Bring refs here; those that are named must exist there."""
+    def fetch(self, refspecs: Sequence[str], *, whole: bool = False) -> None:
+        """Bring refs here; those that are named must exist there.
+
+        ``whole``: with all their history, in a clone where it was cut off.
+        """
         if not refspecs:
             return
         argv = (
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--recurse-submodules=no", "--stdin", self._source(),
+            "--recurse-submodules=no", *(["--unshallow"] if whole else []), "--stdin",
+            self._source(),
         )  # fmt: skip
         lines = "".join(f"{refspec}\n" for refspec in refspecs)  # too many for a command line
         # Two fetches of one clone would lock each other's refs out.

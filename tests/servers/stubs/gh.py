@@ -33,21 +33,26 @@ def main(args: list[str]) -> None:
     FILE.write_text(json.dumps(forge))
 
 
+def say(document: object) -> None:
+    """Answer in JSON."""
+    json.dump(document, sys.stdout)
+
+
 def answer(forge: dict[str, Any], method: str, endpoint: str, options: dict[str, str]) -> None:
     """Do what one call asks."""
     if "/pulls" in endpoint and method == "GET":
-        print("[]")
+        say([])
     elif "/pulls" in endpoint:
         forge["pulls"].append(json.load(sys.stdin))
-        print(json.dumps({"html_url": "https://forge.example/pull/1", "number": 1}))
+        say({"html_url": "https://forge.example/pull/1", "number": 1})
     elif "/actions/workflows/" in endpoint:
-        print(forge["deployed"])
+        sys.stdout.write(forge["deployed"])
     elif method == "GET":
         assert "github-actions[bot]" in options["--jq"]
         assert "mlv-review" in options["--jq"]
         for number, comment in enumerate(forge["comments"]):
             if comment.startswith("<!-- mlv-review -->"):
-                print(number)
+                sys.stdout.write(f"{number}\n")
     else:
         body = Path(options["--field"].removeprefix("body=@")).read_text()
         found = re.search(r"/comments/(\d+)$", endpoint)
