@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,20 +91,17 @@ class Project:
         return {ref: name for name, ref in pairs}
 
     def open(self, who: str, branch: str, title: str, body: str = "") -> int:
-        """Open a pull request to `main`, and return its number once its commits can be had."""
+        """Open a pull request to `main`, and return its number."""
         about = {"title": title, "branch_from": branch, "branch_to": "main"}
         if body:
             about["initial_comment"] = body
         number: int = self.api(who, "pull-request/new", **about)["id"]
-        deadline = time.monotonic() + PATIENCE
-        while f"refs/pull/{number}/head" not in self.refs():  # a worker of Pagure's makes it
-            assert time.monotonic() < deadline, "Pagure's worker does not make refs/pull"
-            time.sleep(0.2)
         return number
 
-    def review(self, number: int) -> subprocess.CompletedProcess[str]:
+    def review(self, number: int, branch: str) -> subprocess.CompletedProcess[str]:
         """Judge a pull request as its CI does: a flag says how it went, a comment why."""
-        clone = self.fresh_clone(f"ci-{number}")
+        self._wait_for(number, branch)
+        clone = self.fresh_clone(f"ci-{uuid.uuid4().hex[:8]}")
         self.git(clone, "fetch", "--quiet", "origin", f"refs/pull/{number}/head")
         self.git(clone, "checkout", "--quiet", "--detach", "FETCH_HEAD")
         done = self.mlv(clone, "review", "origin/main..HEAD", "--format", "md")
@@ -113,6 +111,16 @@ class Project:
         self.api("robot", f"{at}/flag", comment=f"exit code {done.returncode}", **flag)
         self.api("robot", f"{at}/comment", comment=done.stdout)
         return done
+
+    def _wait_for(self, number: int, branch: str) -> None:
+        """Wait until a pull request is at its branch's tip: a worker of Pagure's sees to that."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            refs = self.refs()
+            if refs.get(f"refs/pull/{number}/head") == refs[f"refs/heads/{branch}"]:
+                return
+            assert time.monotonic() < deadline, f"Pagure leaves pull request {number} behind"
+            time.sleep(0.2)
 
     def flags(self, number: int) -> list[str]:
         """Return the state of each flag of a pull request."""

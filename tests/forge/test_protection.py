@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,3 +45,21 @@ def test_a_project_that_takes_pull_requests_only_takes_no_version_either(
     assert refused.returncode == 1
     assert "Pull request required" in refused.stderr
     assert not any(ref.startswith("refs/tags/") for ref in project.refs())
+
+
+def test_a_version_that_is_published_is_neither_moved_nor_deleted(
+    project: Project,
+    register: Callable[..., CompletedProcess[str]],
+    git: Callable[..., str],
+) -> None:
+    project.protect()
+    ada = project.clone("ada")
+    assert register(ada, 1).returncode == 0
+    before = project.refs()
+    git(ada, "tag", "--force", "--annotate", "--message", "another", "fraud-v1", "main")
+
+    for refspec in ("+refs/tags/fraud-v1", ":refs/tags/fraud-v1"):
+        with pytest.raises(CalledProcessError) as caught:
+            git(ada, "push", "--quiet", "origin", refspec)
+        assert "refs/tags/fraud-v1 is there, and stays as it is" in caught.value.stderr
+    assert project.refs() == before

@@ -44,12 +44,12 @@ def test_promotions_and_a_rollback_go_live_by_the_forges_own_merges(
         """Propose, review, and merge; return a clone that somebody makes afterwards."""
         proposed = mlv(ada, "propose", *asked, "--reason", reason)
         assert proposed.returncode == 0, proposed.stderr
-        # Pagure itself says where; at its end stands what `git push` was told.
+        # Where to open one, no address tells: Pagure says it to whoever pushes a branch.
         at = f"{project.forge.url}/{project.name}/diff/main..{branch}"
         assert at in proposed.stdout
         assert f"refs/heads/{branch}" in project.refs()
         assert project.open("ada", branch, f"{' '.join(asked)}: {reason}") == number
-        judged = project.review(number)
+        judged = project.review(number, branch)
         assert judged.returncode == 0, judged.stdout + judged.stderr
         assert project.flags(number) == ["success"]
         project.merge("grace", number)
@@ -80,6 +80,35 @@ def test_promotions_and_a_rollback_go_live_by_the_forges_own_merges(
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
+def test_a_proposal_that_was_overtaken_is_flagged_until_it_is_proposed_again(
+    project: Project,
+    register: Callable[..., CompletedProcess[str]],
+    mlv: Callable[..., CompletedProcess[str]],
+) -> None:
+    ada = project.clone("ada")
+    for seed in (1, 2, 3):
+        assert register(ada, seed).returncode == 0
+    assert mlv(ada, "promote", "fraud-v1", "--push").returncode == 0
+    project.protect()
+    branches = {number: f"mlv/promote-fraud-v{number + 1}" for number in (1, 2)}
+    for number, branch in branches.items():
+        assert mlv(ada, "propose", f"fraud-v{number + 1}").returncode == 0
+        assert project.open("ada", branch, branch) == number
+    project.merge("grace", 1)
+
+    assert project.review(2, branches[2]).returncode == 3
+    assert project.flags(2) == ["failure"]
+
+    assert mlv(ada, "propose", "fraud-v3").returncode == 0
+    assert project.review(2, branches[2]).returncode == 0
+    assert project.flags(2) == ["success"]
+    project.merge("grace", 2)
+    clone = project.fresh_clone("server")
+    assert mlv(clone, "current", "-q").stdout == "v3\n"
+    status = json.loads((clone / "registry/fraud/pointer.json").read_text())["status"]
+    assert status == {"v3": "production", "v2": "archived", "v1": "archived"}
+
+
 def test_a_worse_model_is_flagged_and_what_it_says_of_itself_stays_text(
     project: Project,
     register: Callable[..., CompletedProcess[str]],
@@ -96,9 +125,10 @@ def test_a_worse_model_is_flagged_and_what_it_says_of_itself_stays_text(
     assert "refs/heads/mlv/promote-fraud-v2" not in project.refs()
     forced = mlv(ada, "propose", "fraud-v2", "--force", "--reason", "I know better")
     assert forced.returncode == 0, forced.stderr
-    number = project.open("ada", "mlv/promote-fraud-v2", "Promote fraud-v2")
+    body = (ada / ".git/mlv/proposals/promote-fraud-v2.md").read_text()
+    number = project.open("ada", "mlv/promote-fraud-v2", "Promote fraud-v2", body)
 
-    judged = project.review(number)
+    judged = project.review(number, "mlv/promote-fraud-v2")
 
     assert judged.returncode == 3
     assert project.flags(number) == ["failure"]
