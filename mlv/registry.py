@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlv.initialisation import Initialised
     from mlv.keeping.purging import Purge
     from mlv.moving.promotion import Change
+    from mlv.proposing.branch import Proposed
     from mlv.references import Live
     from mlv.registering.registration import Registered
     from mlv.review.report import Report
@@ -280,6 +281,33 @@ class ModelRegistry:
                 change = carry_out(self._versions, plan(self._versions, self._references, asked))
         self._tell(change.told)
         return change
+
+    def propose(
+        self,
+        refs: str | Sequence[str] = (),
+        *,
+        action: str = "promote",
+        models: Sequence[str] = (),
+        reason: str | None = None,
+        from_: Sequence[str] = (),
+        force: bool = False,
+        draft: bool = False,
+    ) -> Proposed:
+        """Propose what `move` would do, as a pull request: nothing goes live.
+
+        ``action`` is ``promote`` or ``rollback``. The commit stands on the Git remote's registry
+        branch and is pushed to a branch of its own; the pull request is opened with gh, glab or
+        GitLab's push options, where that is possible. Proposing again brings it up to date.
+        """
+        from mlv.moving.planning import Asked
+        from mlv.proposing.branch import propose
+
+        named = (refs,) if isinstance(refs, str) else tuple(refs)
+        asked = Asked(action, named, tuple(models), tuple(from_), reason, force)
+        with on_disk(self._git.layout.common_dir):
+            proposed = propose(self._share(), self.model, asked, is_draft=draft)
+        self._tell(proposed.told)
+        return proposed
 
     # Keeping and deleting -----------------------------------------------------------------
 

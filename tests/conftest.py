@@ -27,7 +27,9 @@ hypothesis.settings.register_profile("mlv", deadline=None)
 hypothesis.settings.load_profile("mlv")
 
 # What decides how git, DVC, mlv and terminals behave, and comes from whoever runs the tests.
-SCRUBBED_PREFIXES = ("DVC_", "GIT_", "GITHUB_", "GITLAB_", "LC_", "MLV_", "SSH_", "XDG_")
+SCRUBBED_PREFIXES = (
+    "DVC_", "GH_", "GIT_", "GITHUB_", "GITLAB_", "GLAB_", "LC_", "MLV_", "SSH_", "XDG_",
+)  # fmt: skip
 SCRUBBED = (
     "CI",
     "COLORTERM",

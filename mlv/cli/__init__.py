@@ -32,6 +32,7 @@ _COMMANDS = {
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",
+    "propose": "proposing",
     "review": "judging",
     "push": "sharing",
     "fetch": "sharing",

@@ -53,4 +53,5 @@ def review_command(
         for line in text(report):
             show.line(line)
     if not report.passed:
-        click.get_current_context().exit(GateFailed.exit_code)
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in report.blocking))
+        raise GateFailed(f"the review refuses this change: {rules}")

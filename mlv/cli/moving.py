@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from mlv.moving.promotion import Change
     from mlv.registry import ModelRegistry
 
-_REASON = click.option("--reason", help="Why; kept in the commit for good.")
-_FROM = click.option(
+REASON = click.option("--reason", help="Why; kept in the commit for good.")
+FROM = click.option(
     "--from", "from_", metavar="REF", multiple=True, shell_complete=complete_ref,
     help="The version you saw live; stop if it is not.",
 )  # fmt: skip
-_FORCE = click.option(
+FORCE = click.option(
     "--force", is_flag=True, help="Go past the gate; needs --reason, and is recorded for good."
 )
 _REFS = click.argument("refs", metavar="REF...", nargs=-1, required=True,
@@ -76,7 +76,7 @@ def _mark(outcome: Outcome) -> str:
     return click.style("✓", fg="green") if outcome.kind == "passed" else "-"
 
 
-@command(_REFS, _REASON, _FORCE, PUSH)
+@command(_REFS, REASON, FORCE, PUSH)
 def stage_command(
     session: Session, refs: tuple[str, ...], reason: str | None, force: bool, push: bool | None
 ) -> None:
@@ -86,7 +86,7 @@ def stage_command(
     show_change(session, registry, change, push)
 
 
-@command(_REFS, _REASON, _FROM, _FORCE, PUSH)
+@command(_REFS, REASON, FROM, FORCE, PUSH)
 def promote_command(
     session: Session,
     refs: tuple[str, ...],
@@ -108,8 +108,8 @@ def promote_command(
     click.argument("models", metavar="[MODEL]...", nargs=-1),
     click.option("--to", metavar="REF", multiple=True, shell_complete=complete_ref,
                  help="A version that was live before; else the previous one."),
-    _REASON,
-    _FROM,
+    REASON,
+    FROM,
     PUSH,
 )  # fmt: skip
 def rollback_command(

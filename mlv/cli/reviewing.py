@@ -47,10 +47,10 @@ def _verdict(report: Report) -> str:
 
 def _finding(finding: Finding) -> Iterator[str]:
     mark = click.style("✗", fg="red") if finding.blocks else click.style("!", fg="yellow")
-    subject = f" {show.plain(finding.subject)}" if finding.subject else ""
-    yield f"  {mark} {show.heading(finding.rule)}{subject}: {show.plain(finding.message)}"
+    subject = f" {finding.subject}" if finding.subject else ""
+    yield from _item(f"  {mark} ", f"{finding.rule}{subject}: {finding.message}")
     if finding.hint:
-        yield f"      {click.style('hint:', fg='cyan')} {show.plain(finding.hint)}"
+        yield from _item(f"    {click.style('hint:', fg='cyan')} ", finding.hint)
 
 
 def _proposal(proposal: Proposal) -> list[str]:
@@ -60,8 +60,15 @@ def _proposal(proposal: Proposal) -> list[str]:
     if proposal.is_compared:
         lines += [*_metrics(proposal), *_gate(proposal), *_chart(proposal)]
         lines += _dirty(proposal)
-    way_back = wording.way_back(proposal) or "git revert the merged commit"
-    return [*lines, *show.facts({**dict(_changes(proposal)), "way back": way_back})]
+    found = wording.way_back(proposal)
+    command = found.command if found else "git revert the merged commit"
+    return [*lines, *_facts({**dict(_changes(proposal)), "way back": command})]
+
+
+def _facts(pairs: dict[str, str]) -> Iterator[str]:
+    width = max(map(len, map(show.plain, pairs)))
+    for name, value in pairs.items():
+        yield from _item(f"  {show.plain(name).ljust(width)}  ", value)
 
 
 # Metrics and gate --------------------------------------------------------------------------
@@ -119,7 +126,7 @@ def _gate(proposal: Proposal) -> Iterator[str]:
     told = f"{len(verdict.blocking)} of {total}"
     yield f"  gate: {click.style('not met', fg='red')}, {told}"
     for outcome in verdict.blocking[:_MOST]:
-        yield f"    {_mark(outcome)} {show.plain(outcome.rule)}: {show.plain(outcome.message)}"
+        yield from _item(f"    {_mark(outcome)} ", f"{outcome.rule}: {outcome.message}")
     if len(verdict.blocking) > _MOST:
         yield f"    and {len(verdict.blocking) - _MOST} more"
 
@@ -136,7 +143,7 @@ def _dirty(proposal: Proposal) -> Iterator[str]:
     side = proposal.proposed
     if side and (paths := differences.dirty(side)):
         loud = click.style("! trained with uncommitted changes:", fg="yellow")
-        yield f"  {loud} {show.plain(_listed(paths))}"
+        yield from _item(f"  {loud} ", _listed(paths), indent=4)
 
 
 def _changes(proposal: Proposal) -> Iterator[tuple[str, str]]:
@@ -188,10 +195,29 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _checks(checks: Sequence[Check]) -> list[str]:
-    lines = []
+    lines = list[str]()
     for check in checks:
         mark, colour = _MARKS.get(check.outcome, ("-", "yellow"))
-        why = f": {show.plain(check.detail)}" if check.detail else ""
+        # Why one failed, the findings say.
+        why = f": {check.detail}" if check.detail and check.outcome != FAILED else ""
         undone = f" ({check.outcome})" if check.outcome == NOT_CHECKED else ""
-        lines.append(f"  {click.style(mark, fg=colour)} {show.plain(check.name)}{undone}{why}")
+        lines += _item(f"  {click.style(mark, fg=colour)} ", f"{check.name}{undone}{why}")
     return ["", show.heading("checks"), *lines] if lines else []
+
+
+def _item(start: str, text: str, *, indent: int | None = None) -> list[str]:
+    """Lay out text after what it starts with, broken between words to the terminal's width."""
+    import shutil
+    import textwrap
+
+    taken = len(click.unstyle(start))
+    hanging = " " * (taken if indent is None else indent)
+    lines = textwrap.wrap(
+        show.plain(text),
+        width=max(shutil.get_terminal_size((100, 24)).columns, 2 * taken),
+        initial_indent=" " * taken,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [start + lines[0][taken:], *lines[1:]] if lines else [start.rstrip()]

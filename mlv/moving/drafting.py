@@ -46,12 +46,13 @@ class Moved(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A commit that nothing names yet, and the files of its models' folders.
+    """A commit that nothing names yet, its tree, and the files of its models' folders.
 
     ``before`` and ``after`` are blob ids by path from the top, in the parent and in the commit.
     """
 
     commit: str
+    tree: str
     folders: tuple[str, ...]
     before: Mapping[str, str]
     after: Mapping[str, str]
@@ -66,31 +67,44 @@ def draft(
 ) -> Draft:
     """Write the commit on top of ``tip``; nothing but the models' folders differs from it."""
     _check_branch(versions, tip)
-    for each in moved if action in _MAKES_USE else ():
-        check_trusted(versions, tip, versions.record(each.version))
-    final = {each.version.model: each.after for each in moved}
-    folders: dict[str, list[Entry]] = {}
+    used = [each.version for each in moved if action in _MAKES_USE]
+    for version in dict.fromkeys((*used, *filter(None, (_live(each.after) for each in moved)))):
+        check_trusted(versions, tip, versions.record(version))
     before: dict[str, str] = {}
     after: dict[str, str] = {}
-    for model, pointer in final.items():
+    folders = _folders(versions, moved)
+    for model, new in folders.items():
         folder = folder_of(model)
         old = versions.entries(tip.commit, folder) or []
         _refuse_foreign(versions, folder, old)
-        new = [*_live_folder(versions, tip, pointer), _pointer_file(versions, pointer)]
         before |= workspace.files_below(old, folder)
         after |= workspace.files_below(new, folder)
-        folders[model] = new
-    commit = _write(versions, tip, folders, message(action, moved, reason))
+    tree = _write_tree(versions, tip.commit, folders)
+    commit = versions.git.write_commit(tree, tip.commit, message(action, moved, reason))
     check_commit(versions, tip, commit)
-    return Draft(commit, tuple(map(folder_of, final)), before, after)
+    return Draft(commit, tree, tuple(map(folder_of, folders)), before, after)
 
 
-def _live_folder(versions: Versions, tip: Tip, pointer: Pointer) -> list[Entry]:
-    if pointer.current is None:
-        return []
-    live = versions.record(Version(pointer.model, pointer.current))
-    check_trusted(versions, tip, live)
-    return versionfolder.read(versions, live)
+def tree_of(versions: Versions, commit: str, moved: Sequence[Moved]) -> str:
+    """Give the tree that a draft of this on top of ``commit`` has; nothing is checked."""
+    return _write_tree(versions, commit, _folders(versions, moved))
+
+
+def _folders(versions: Versions, moved: Sequence[Moved]) -> dict[str, list[Entry]]:
+    final = {each.version.model: each.after for each in moved}
+    return {
+        model: [*_live_folder(versions, pointer), _pointer_file(versions, pointer)]
+        for model, pointer in final.items()
+    }
+
+
+def _live(pointer: Pointer) -> Version | None:
+    return None if pointer.current is None else Version(pointer.model, pointer.current)
+
+
+def _live_folder(versions: Versions, pointer: Pointer) -> list[Entry]:
+    live = _live(pointer)
+    return [] if live is None else versionfolder.read(versions, versions.record(live))
 
 
 def _pointer_file(versions: Versions, pointer: Pointer) -> Entry:
@@ -125,16 +139,14 @@ def _refuse_foreign(versions: Versions, folder: str, entries: list[Entry]) -> No
 # The commit --------------------------------------------------------------------------------
 
 
-def _write(versions: Versions, tip: Tip, folders: Mapping[str, list[Entry]], text: str) -> str:
-    git = versions.git
-    root = versions.entries(tip.commit) or []
-    registry = versions.entries(tip.commit, FOLDER) or []
-    with TreeWriter(git.layout.folder) as trees:
+def _write_tree(versions: Versions, commit: str, folders: Mapping[str, list[Entry]]) -> str:
+    root = versions.entries(commit) or []
+    registry = versions.entries(commit, FOLDER) or []
+    with TreeWriter(versions.git.layout.folder) as trees:
         for model, entries in folders.items():
             registry = _with(registry, Entry(FOLDER_MODE, model, trees.write(entries)))
         root = _with(root, Entry(FOLDER_MODE, FOLDER, trees.write(registry)))
-        tree = trees.write(root)
-    return git.write_commit(tree, tip.commit, text)
+        return trees.write(root)
 
 
 def _with(entries: list[Entry], entry: Entry) -> list[Entry]:

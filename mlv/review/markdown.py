@@ -128,7 +128,8 @@ def _checks(checks: Sequence[Check]) -> list[str]:
 
 def _check(check: Check) -> str:
     mark = _MARKS.get(check.outcome, DASH)
-    detail = f": {prose(check.detail)}" if check.detail else ""
+    # Why one failed, the findings say.
+    detail = f": {prose(check.detail)}" if check.detail and check.outcome != FAILED else ""
     return f"- {mark} {prose(check.name)}, {prose(check.outcome)}{detail}"
 
 

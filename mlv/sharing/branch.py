@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mlv.domain import pointer as pointers
 from mlv.errors import (
@@ -24,7 +24,7 @@ from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mlv.domain.names import Version
     from mlv.errors import RegistryError
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record
 
 _ATTEMPTS = 50
+_Done = TypeVar("_Done")
 
 
 def move(share: Share, model: str | None, asked: Asked) -> Change:
@@ -49,11 +50,16 @@ def move(share: Share, model: str | None, asked: Asked) -> Change:
     if fetched.tip is None:
         push(share, Order())  # with all that the branch speaks of
         fetched = fetch(share)
+    return carry_out(share, plan_there(share, model, asked), fetched)
+
+
+def plan_there(share: Share, model: str | None, asked: Asked) -> Plan:
+    """Make a plan on what was fetched of the remote's branch, and tell what is live there."""
     made = plan(share.versions, References(share.versions, model), asked)
     for step in made.steps:
         if step.seen is not None and asked.action in pointers.MOVING:
             share.notify(f"{step.model}-v{step.seen} is live on {share.remote.name}")
-    return carry_out(share, made, fetched)
+    return made
 
 
 def carry_out(share: Share, plan: Plan, fetched: Fetched) -> Change:
@@ -63,19 +69,44 @@ def carry_out(share: Share, plan: Plan, fetched: Fetched) -> Change:
     """
     check_reason(plan.reason)
     seen_there: set[Version] = set()
-    for attempt in range(_ATTEMPTS):
+    return until_first(share, fetched, lambda now: _attempt(share, plan, now, seen_there))
+
+
+def until_first(share: Share, fetched: Fetched, attempt: Callable[[Fetched], _Done]) -> _Done:
+    """Attempt it, and after a `LostRace` fetch and attempt it again; ``fetched`` is the first."""
+    for number in range(_ATTEMPTS):
         try:
-            return _attempt(share, plan, fetched, seen_there)
-        except ChangedMeanwhile as error:
-            if attempt == _ATTEMPTS - 1 or not isinstance(error, _LostRace):
+            return attempt(fetched)
+        except LostRace:
+            if number == _ATTEMPTS - 1:
                 raise
-        pause(attempt)
+        pause(number)
         fetched = fetch(share)
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
-class _LostRace(ChangedMeanwhile):
+class LostRace(ChangedMeanwhile):
     """The branch moved between reading and publishing: read again, decide again."""
+
+
+def publish(
+    share: Share,
+    moves: Sequence[RefUpdate],
+    fresh: Sequence[Record],
+    options: Sequence[str] = (),
+) -> list[str]:
+    """Publish branches and new versions' tags, all or none; give what the remote said.
+
+    The versions' bytes are on the DVC remote by then, and seen there once more afterwards.
+    """
+    try:
+        said = share.remote.push([*moves, *(tag_update(record) for record in fresh)], options)
+    except ChangedMeanwhile as error:
+        raise LostRace(error.message, hint=error.hint) from error
+    if fresh:
+        with open_dvc(share.git.layout) as dvc:
+            settle(share, dvc, fresh)
+    return said
 
 
 def _attempt(share: Share, plan: Plan, fetched: Fetched, seen_there: set[Version]) -> Change:
@@ -90,19 +121,30 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched, seen_there: set[Version
     if plan.action == pointers.YANK:
         _refuse_unpublished(fetched, changed)
     if plan.action in pointers.MOVING:  # somebody may want the bytes afterwards
-        fresh = _bring_bytes(share, plan.action, fetched, changed, seen_there)
+        may_lack_dvc = plan.action == pointers.ROLLBACK
+        fresh = bring_bytes(
+            share, plan.action, fetched, changed, seen_there, may_lack_dvc=may_lack_dvc
+        )
     branch = RefUpdate(share.branch_ref, made.commit, fetched.tip or NO_OBJECT)
     try:
-        share.remote.push([branch, *(tag_update(record) for record in fresh)])
+        publish(share, [branch], fresh)
     except RefusedByRemote as error:
-        raise protected(share, error, made.commit) from error
-    except ChangedMeanwhile as error:
-        raise _LostRace(error.message, hint=error.hint) from error
-    if fresh:
-        with open_dvc(share.git.layout) as dvc:
-            settle(share, dvc, fresh)
+        raise protected(share, error, _instead(share, plan, changed, made.commit)) from error
     notes = follow(share, tip, made, reflog(plan.action, changed))
     return Change(plan.action, decided, made.commit, tuple(notes))
+
+
+def _instead(share: Share, plan: Plan, changed: tuple[Moved, ...], commit: str) -> str:
+    """Give the command that takes the same to a protected branch by a pull request."""
+    tags = " ".join(each.version.tag for each in changed)
+    if plan.action == pointers.PROMOTE:
+        return f"mlv propose {tags}"
+    if plan.action != pointers.ROLLBACK:
+        branch = f"refs/heads/mlv-{commit[:7]}"
+        return f"git push {share.remote.name} {commit[:12]}:{branch}, and open one from there"
+    if all(step.number is None for step in plan.steps):
+        return f"mlv propose --rollback {' '.join(each.version.model for each in changed)}"
+    return "mlv propose --rollback " + " ".join(f"--to {tag}" for tag in tags.split())
 
 
 def _refuse_unpublished(fetched: Fetched, changed: tuple[Moved, ...]) -> None:
@@ -115,16 +157,19 @@ def _refuse_unpublished(fetched: Fetched, changed: tuple[Moved, ...]) -> None:
             )
 
 
-def _bring_bytes(
+def bring_bytes(
     share: Share,
     action: str,
     fetched: Fetched,
     changed: tuple[Moved, ...],
     seen_there: set[Version],
+    *,
+    may_lack_dvc: bool,
 ) -> list[Record]:
     """Have the versions' bytes on the DVC remote; give those whose tags must be published too.
 
-    What was seen there is remembered, so that who loses a race asks once.
+    What was seen there is remembered, so that who loses a race asks once. Where DVC is not set up
+    and ``may_lack_dvc``, published versions go unseen, with a word.
     """
     records = [_record(share, fetched, each.version) for each in changed]
     wanted = [record for record in records if record.tag.version not in seen_there]
@@ -136,14 +181,14 @@ def _bring_bytes(
                     _bring(share, dvc, action, record, is_published=record not in fresh)
                     seen_there.add(record.tag.version)
     except ConfigError as error:  # no DVC in a bare clone, or outside a sparse checkout
-        if fresh or action != pointers.ROLLBACK:
+        if fresh or not may_lack_dvc:
             raise
         _tell_unknown(share, wanted, error)
     return fresh
 
 
 def _tell_unknown(share: Share, records: Iterable[Record], error: RegistryError) -> None:
-    """Tell of a rollback that goes on: it was live once, and whoever has it can load it."""
+    """Tell of a move that goes on: the versions are published, so their bytes were there once."""
     tags = ", ".join(record.tag.version.tag for record in records)
     share.notify(f"whether the bytes of {tags} are there is not known: {error.message}")
 

@@ -184,7 +184,7 @@ def _publish(
         for at in range(0, len(updates), _MOST_AT_ONCE):
             share.remote.push(updates[at : at + _MOST_AT_ONCE])
     except RefusedByRemote as error:
-        raise protected(share, error, tip.local if tip else None) from error
+        raise protected(share, error, "mlv propose REF") from error
     settle(share, dvc, fresh)
     return pushed._replace(
         versions=tuple(r.tag.version for r in fresh),
@@ -279,15 +279,13 @@ def _tell_lacking(share: Share, done: Delivered) -> None:
         )
 
 
-def protected(share: Share, error: RefusedByRemote, commit: str | None) -> RefusedByRemote:
+def protected(share: Share, error: RefusedByRemote, instead: str) -> RefusedByRemote:
     """Offer the way of a pull request where the remote protects the registry branch."""
-    if commit is None or share.branch_ref not in error.refs:
+    if share.branch_ref not in error.refs:
         return error
-    branch, remote = share.versions.config.branch, share.remote.name
     return RefusedByRemote(
         error.message,
-        hint=f"if {branch} is protected, go by a pull request: "
-        f"git push {remote} {commit[:12]}:refs/heads/mlv-{commit[:7]}, and open one from there; "
+        hint=f"if {share.versions.config.branch} is protected, go by a pull request: {instead}; "
         "mlv push REF publishes a version without the branch",
         refs=error.refs,
     )

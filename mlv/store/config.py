@@ -26,7 +26,7 @@ FILE = "mlv.yaml"
 _LARGEST, _MOST_BRACKETS = 1_000_000, 1000
 _TOP = (
     "branch", "remote", "push", "models", "require_metadata", "require_clean",
-    "require_signed", "allowed_signers", "gate",
+    "require_signed", "allowed_signers", "gate", "forge",
 )  # fmt: skip
 _HINT = "docs/configuration.md lists every key"
 _BRANCH = r"(?!-)(?!.*(\.\.|@\{|//|/\.|\.lock$|/$|\.$))[^\s~^:?*\[\\\x00-\x1f\x7f]+"
@@ -35,6 +35,10 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REMOTE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 # What must be signed: the tags of versions; with ALL also the commits that move a pointer.
 VERSIONS, ALL = "versions", "all"
+# What the Git remote is, where its host's name does not tell.
+GITHUB, GITLAB, GITEA, PAGURE = "github", "gitlab", "gitea", "pagure"
+BITBUCKET, BITBUCKET_SERVER, AZURE = "bitbucket", "bitbucket-server", "azure"
+FORGES = (GITHUB, GITLAB, GITEA, PAGURE, BITBUCKET, BITBUCKET_SERVER, AZURE)
 
 TEMPLATE = """\
 # This repository is a model registry: mlv reads this file.
@@ -86,7 +90,8 @@ class ModelConfig(NamedTuple):
 class Config(NamedTuple):
     """mlv.yaml as a whole; ``defaults`` holds for models that are not listed.
 
-    ``require_signed`` is "", `VERSIONS` or `ALL`; ``allowed_signers`` a path inside the repository.
+    ``require_signed`` is "", `VERSIONS` or `ALL`; ``allowed_signers`` a path inside the repository;
+    ``forge`` is "" or one of `FORGES`.
     """
 
     branch: str = "main"
@@ -94,6 +99,7 @@ class Config(NamedTuple):
     push: bool = False
     require_signed: str = ""
     allowed_signers: str = ""
+    forge: str = ""
     defaults: ModelConfig = ModelConfig()
     models: Mapping[str, ModelConfig] = MappingProxyType({})
 
@@ -156,11 +162,14 @@ def _config(document: object) -> Config:
         raise Wrong(("remote",), f"{remote!r} is not a remote's name")
     push = flag(top.get("push", False), ("push",))
     signed, signers = _signing(top)
+    forge = top.get("forge", "")
+    if forge and forge not in FORGES:
+        raise Wrong(("forge",), f"must be one of {', '.join(FORGES)}, not {kind(forge)}")
     gate = gatekeys.check(top.get("gate"), ("gate",))
     defaults = _requirements(ModelConfig(gate=gatekeys.gate(gate)), top, ())
     models = mapping(top.get("models"), ("models",))
     stated = {str(name): _model(str(name), facts, defaults, gate) for name, facts in models.items()}
-    return Config(branch, remote, push, signed, signers, defaults, stated)
+    return Config(branch, remote, push, signed, signers, forge, defaults, stated)
 
 
 def _signing(top: dict[str, Any]) -> tuple[str, str]:

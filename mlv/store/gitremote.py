@@ -25,6 +25,7 @@ _REFS_REFUSED = 1  # git fetch's exit code where a ref here is not what it was; 
 _FETCH_PATIENCE = 600.0  # seconds; another mlv may be fetching over a slow line
 PEELED = "^{}"  # after a tag's name: what it names
 _SAID = re.compile(r"^remote: (?:error: |fatal: )?(.*\S)", re.MULTILINE)
+_TAKES_NO_OPTIONS = "does not support push options"
 
 
 class GitRemote:
@@ -86,13 +87,17 @@ class GitRemote:
         pairs = (line.partition("\t") for line in lines)
         return {ref: oid for oid, _, ref in pairs if ref}
 
-    def fetch(self, refspecs: Sequence[str]) -> None:
-        """Bring refs here; those that are named must exist there."""
+    def fetch(self, refspecs: Sequence[str], *, whole: bool = False) -> None:
+        """Bring refs here; those that are named must exist there.
+
+        ``whole``: with all their history, in a clone where it was cut off.
+        """
         if not refspecs:
             return
         argv = (
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--recurse-submodules=no", "--stdin", self._source(),
+            "--recurse-submodules=no", *(["--unshallow"] if whole else []), "--stdin",
+            self._source(),
         )  # fmt: skip
         lines = "".join(f"{refspec}\n" for refspec in refspecs)  # too many for a command line
         # Two fetches of one clone would lock each other's refs out.
@@ -106,24 +111,34 @@ class GitRemote:
         if result.code:
             raise self._unreachable(argv, result)
 
-    def push(self, updates: Sequence[RefUpdate]) -> None:
+    @property
+    def url(self) -> str:
+        """Where it is pushed to, as the configuration has it: it may hold a password."""
+        return self._git.line("remote", "get-url", "--push", self.name).partition("\n")[0]
+
+    def push(self, updates: Sequence[RefUpdate], options: Sequence[str] = ()) -> list[str]:
         """Publish all updates or none, each only if its ref is there as ``old`` says.
 
-        ``new`` is an object id. `ChangedMeanwhile` if somebody was faster, `RefusedByRemote` if a
-        rule of the remote says no, `ProgramError` if it cannot be told.
+        ``new`` is an object id. A remote that takes no push ``options`` is pushed to without.
+        Gives the lines that the remote said. `ChangedMeanwhile` if somebody was faster,
+        `RefusedByRemote` if a rule of the remote says no, `ProgramError` if it cannot be told.
         """
         self.need()
         leases = (f"--force-with-lease={u.ref}:{'' if u.old == NO_OBJECT else u.old}"
                   for u in updates)  # fmt: skip
         argv = (
             "push", "--porcelain", "--atomic", "--no-follow-tags", "--recurse-submodules=no",
+            *(f"--push-option={option}" for option in options),
             *leases, self.name, *(f"{u.new}:{u.ref}" for u in updates),
         )  # fmt: skip
         result = self._ask(argv)
+        if result.code and options and _TAKES_NO_OPTIONS in result.stderr:
+            return self.push(updates)
         if result.code:
             self._judge(argv, updates, result)
         elif _told(result, "="):  # another machine of this user made the very same commit
             raise self._changed(updates[0])
+        return _SAID.findall(result.stderr)
 
     def rehearse(self, oid: str, ref: str) -> None:
         """Ask whether a new ref could be pushed, and push nothing; `ProgramError` if it could not.

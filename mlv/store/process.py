@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -62,6 +64,54 @@ def run(
     except OSError as error:
         raise _not_started(argv[0], cwd, error) from error
     return Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+
+def run_within(
+    seconds: float,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+) -> Result:
+    """Run a program that may hang, apart from the terminal, so that it asks nobody anything.
+
+    `ProgramError` if it is not there, or has not ended after so many ``seconds``; what it started
+    is ended with it.
+    """
+    try:
+        process = subprocess.Popen(
+            argv, cwd=cwd, env=environment(env), stdin=PIPE, stdout=PIPE, stderr=PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise _not_started(argv[0], cwd, error) from error
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise ProgramError(
+            f"{argv[0]} did not answer within {seconds:.0f} seconds",
+            hint=f"try {argv[0]} by hand",
+            argv=tuple(argv),
+        ) from None
+    finally:
+        _end(process)
+    return Result(process.returncode, stdout, stderr.decode(errors="replace"))
+
+
+def _end(process: Running) -> None:
+    """End a program that still runs, with all that it started."""
+    if process.poll() is None:
+        if os.name == "nt":
+            process.kill()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def start(argv: Sequence[str], *, cwd: Path, stdin: IO[bytes] | int | None = PIPE) -> Running:

@@ -48,11 +48,11 @@ def test_a_registration_that_another_process_here_publishes_first_is_published(
     push = GitRemote.push
     raced: list[bool] = []
 
-    def published_meanwhile(self: GitRemote, updates: Any) -> None:
+    def published_meanwhile(self: GitRemote, updates: Any, *options: Any) -> Any:
         if not raced:
             raced.append(True)
             hub.open(ada.top).registry.push("v1")
-        push(self, updates)
+        return push(self, updates, *options)
 
     monkeypatch.setattr(GitRemote, "push", published_meanwhile)
     assert ada.registry.register(hub.model(1), None, push=True) == "v1"
@@ -67,12 +67,12 @@ def test_what_a_tag_publishes_is_told_once_however_often_the_push_is_tried(
     push = GitRemote.push
     raced: list[bool] = []
 
-    def moved_meanwhile(self: GitRemote, updates: Any) -> None:
+    def moved_meanwhile(self: GitRemote, updates: Any, *options: Any) -> Any:
         if not raced:
             raced.append(True)
             other = git(hub.bare, "commit-tree", "main^{tree}", "-p", "main", "-m", "Other work")
             git(hub.bare, "update-ref", "refs/heads/main", other)
-        push(self, updates)
+        return push(self, updates, *options)
 
     monkeypatch.setattr(GitRemote, "push", moved_meanwhile)
     assert [version.name for version in ada.registry.push().versions] == ["v1"]
@@ -101,11 +101,11 @@ def test_the_same_rollback_by_one_user_in_the_same_second_is_told_once(
     raced: list[bool] = []
     tick()
 
-    def rolled_back_meanwhile(self: GitRemote, updates: Any) -> None:
+    def rolled_back_meanwhile(self: GitRemote, updates: Any, *options: Any) -> Any:
         if not raced:
             raced.append(True)
             ada.registry.rollback(push=True)
-        push(self, updates)
+        return push(self, updates, *options)
 
     monkeypatch.setattr(GitRemote, "push", rolled_back_meanwhile)
     with pytest.raises(ChangedMeanwhile, match="already rolled back to model-v1"):

@@ -219,11 +219,11 @@ def test_of_two_rollbacks_at_once_the_second_goes_no_further(
     push = GitRemote.push
     raced: list[bool] = []
 
-    def rolled_back_meanwhile(self: GitRemote, updates: Any) -> None:
+    def rolled_back_meanwhile(self: GitRemote, updates: Any, *options: Any) -> Any:
         if not raced:
             raced.append(True)
             ada.registry.rollback(push=True)
-        push(self, updates)
+        return push(self, updates, *options)
 
     monkeypatch.setattr(GitRemote, "push", rolled_back_meanwhile)
     with pytest.raises(ChangedMeanwhile, match="already rolled back to model-v1 by Ada"):
@@ -240,12 +240,12 @@ def test_a_promotion_that_lost_to_another_commit_is_decided_again(
     push = GitRemote.push
     raced: list[bool] = []
 
-    def pushed_meanwhile(self: GitRemote, updates: Any) -> None:
+    def pushed_meanwhile(self: GitRemote, updates: Any, *options: Any) -> Any:
         if len(raced) < 3:
             raced.append(True)
             git(ada.top, "commit", "--quiet", "--allow-empty", "--message", "Meanwhile")
             git(ada.top, "push", "--quiet")
-        push(self, updates)
+        return push(self, updates, *options)
 
     monkeypatch.setattr(GitRemote, "push", pushed_meanwhile)
     bob.registry.promote("v3", push=True)
@@ -270,11 +270,11 @@ def test_a_branch_that_was_reset_on_the_remote_is_not_brought_back(
     push = GitRemote.push
     raced: list[bool] = []
 
-    def reset_meanwhile(self: GitRemote, updates: Any) -> None:
+    def reset_meanwhile(self: GitRemote, updates: Any, *options: Any) -> Any:
         if not raced:
             raced.append(True)
             git(hub.bare, "update-ref", "refs/heads/main", "main~")  # v2's promotion is taken back
-        push(self, updates)
+        return push(self, updates, *options)
 
     monkeypatch.setattr(GitRemote, "push", reset_meanwhile)
     with pytest.raises(ChangedMeanwhile, match="model-v1 is live, not model-v2"):
@@ -424,10 +424,10 @@ def test_the_loop_gives_up_in_the_end(
     ada, bob = three
     push = GitRemote.push
 
-    def always_faster(self: GitRemote, updates: Any) -> None:
+    def always_faster(self: GitRemote, updates: Any, *options: Any) -> Any:
         git(ada.top, "commit", "--quiet", "--allow-empty", "--message", "Faster")
         git(ada.top, "push", "--quiet")
-        push(self, updates)
+        return push(self, updates, *options)
 
     monkeypatch.setattr(sharing_branch, "_ATTEMPTS", 2)
     monkeypatch.setattr(GitRemote, "push", always_faster)

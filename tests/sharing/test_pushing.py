@@ -331,7 +331,7 @@ PROTECT_MAIN = 'test "$1" != refs/heads/main || { echo "main is protected" >&2; 
 
 
 def test_a_protected_branch_refuses_all_and_the_way_of_a_pull_request_is_offered(
-    hub: Hub, ada: Machine, git: Git
+    hub: Hub, ada: Machine
 ) -> None:
     hub.forbid("update", PROTECT_MAIN)
     ada.registry.register(hub.model(1), None)
@@ -340,12 +340,35 @@ def test_a_protected_branch_refuses_all_and_the_way_of_a_pull_request_is_offered
         ada.registry.promote("v1", push=True)
     assert hub.refs() == before
     assert ada.registry.current_version() is None
+    assert "go by a pull request: mlv propose model-v1;" in caught.value.hint
+    ada.registry.push("v1")  # the version alone is not protected
+    assert hub.tags() == ["model-v1"]
+
+
+def test_a_rollback_on_a_protected_branch_is_offered_as_a_proposal(hub: Hub, ada: Machine) -> None:
+    for seed in (1, 2):
+        ada.registry.register(hub.model(seed), None, push=True)
+        ada.registry.promote(f"v{seed}", push=True)
+    hub.forbid("update", PROTECT_MAIN)
+    with pytest.raises(RefusedByRemote) as caught:
+        ada.registry.rollback(push=True)
+    assert "mlv propose --rollback model;" in caught.value.hint
+    with pytest.raises(RefusedByRemote) as caught:
+        ada.registry.rollback(to="v1", push=True)
+    assert "mlv propose --rollback --to model-v1;" in caught.value.hint
+
+
+def test_staging_on_a_protected_branch_goes_by_a_branch_pushed_by_hand(
+    hub: Hub, ada: Machine, git: Git
+) -> None:
+    hub.forbid("update", PROTECT_MAIN)
+    ada.registry.register(hub.model(1), None, push=True)
+    with pytest.raises(RefusedByRemote) as caught:
+        ada.registry.stage("v1", push=True)
     command = caught.value.hint.partition("git push origin ")[2].partition(",")[0]
     git(ada.top, "push", "--quiet", "origin", command)
     branch = command.partition(":refs/heads/")[2]
-    assert '"current": "v1"' in git(hub.bare, "show", f"{branch}:registry/model/pointer.json")
-    ada.registry.push("v1")  # the version alone is not protected
-    assert hub.tags() == ["model-v1"]
+    assert '"v1": "staging"' in git(hub.bare, "show", f"{branch}:registry/model/pointer.json")
 
 
 def test_a_remote_that_refuses_everything_says_why(hub: Hub, ada: Machine) -> None:
