@@ -57,7 +57,7 @@ def test_bash_takes_the_script_and_completes_with_it(fraud: Path) -> None:
 
 
 def test_commands_are_completed(tmp_path: Path) -> None:
-    assert complete(tmp_path, "pro") == ["promote"]
+    assert complete(tmp_path, "pro") == ["promote", "propose"]
     assert complete(tmp_path, "s") == ["show", "status", "stage"]
 
 
