@@ -54,15 +54,16 @@ def text_of(share: Share, base: str, commit: str, message: str, *, is_published:
     """
     subject, reason = message.partition("\n")[0], history.reason(message)
     quoted = [f"> {prose(line)}\n" for line in (reason or "").splitlines() if line.strip()]
-    forced = "\nMlv-Forced: " in message
-    look = Look(remote=is_published, force=forced, progress=share.progress)
+    look = Look(remote=is_published, progress=share.progress)
     try:
         report = review(share.versions, base, commit, look)
     except RegistryError as error:
         said = f"the report could not be written: {error.message}"
         body = f"{subject}\n\n*{prose(said)}*\n"
         return Text(subject, "\n".join([*quoted, body]), (said,))
-    notes = [f"the review refuses it as it is: {each.message}" for each in report.blocking[:1]]
+    is_forced = "\nMlv-Forced: " in message  # which was said when it was decided
+    news = [each for each in report.blocking if not (is_forced and each.rule == "gate")]
+    notes = [f"the review refuses it as it is: {each.message}" for each in news[:1]]
     return Text(subject, "\n".join([*quoted, render(report)]), tuple(notes))
 
 

@@ -138,7 +138,8 @@ def _instead(share: Share, plan: Plan, changed: tuple[Moved, ...], commit: str) 
     """Give the command that takes the same to a protected branch by a pull request."""
     tags = " ".join(each.version.tag for each in changed)
     if plan.action == pointers.PROMOTE:
-        return f"mlv propose {tags}"
+        forcing = " --force --reason ..." if any(each.is_forced for each in changed) else ""
+        return f"mlv propose {tags}{forcing}"
     if plan.action != pointers.ROLLBACK:
         branch = f"refs/heads/mlv-{commit[:7]}"
         return f"git push {share.remote.name} {commit[:12]}:{branch}, and open one from there"

@@ -267,6 +267,9 @@ def test_the_gate_of_main_is_enforced_unless_it_is_forced(hub: Hub, three: Two, 
     assert pointer(hub, BRANCH)["forced"] == ["v3"]
     assert proposed.moved[0].is_forced
     assert any("forced, and recorded" in note for note in bob.notes)
+    assert proposed.body
+    # As the check says, until somebody decides otherwise.
+    assert "Refused" in proposed.body.read_text()
     assert not bob.registry.propose("v3", force=True, reason="The night on call").is_pushed
     assert bob.registry.propose(action="rollback").is_pushed  # which passes no gate
 
