@@ -44,7 +44,7 @@ def prepared(cache: Path, env: Mapping[str, str]) -> Path:
 
     ``env`` is the machine's own environment: it may say by which proxy the mirror is reached.
     """
-    for needed in ("debootstrap", "chroot", "unshare", "mount"):
+    for needed in ("apt-config", "debootstrap", "chroot", "unshare", "mount"):
         program(needed, "on Debian or Ubuntu, apt-get install debootstrap")
     if os.geteuid() != 0:
         pytest.fail("a chroot needs root: run these tests as root", pytrace=False)
@@ -67,7 +67,8 @@ def build(root: Path, env: dict[str, str]) -> None:
         "LC_ALL": "C.UTF-8",
         "PATH": f"{env['PATH']}:/usr/sbin:/sbin",
     }
-    if proxy := apt(env, "apt-config", "--format", "%v", "dump", "Acquire::http::Proxy"):
+    proxy = apt(env, "apt-config", "--format", "%v", "dump", "Acquire::http::Proxy")
+    if proxy not in ("", "DIRECT"):
         env.setdefault("http_proxy", proxy)
     argv = ("unshare", "--mount", "sh", "-ec", BUILD, str(started), SUITE, mirror(env))
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
