@@ -2,7 +2,7 @@
 # On Windows see CONTRIBUTING.md.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers lint types format clean
+.PHONY: help demo test test-servers test-forge lint types format clean
 
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -25,6 +25,9 @@ test-servers: $(SERVERS) ## what takes longer: real servers, workflows, and kill
 	    echo "make $@ needs $$program: apt-get install openssh-server rsync" >&2; exit 1; }; done
 	$(BIN)/python -m pytest tests/servers tests/sharing/test_kills.py \
 	    -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+
+test-forge: $(READY) ## pull requests on a real forge, Pagure; as root, and some minutes
+	$(BIN)/python -m pytest tests/forge $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check

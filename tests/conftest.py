@@ -62,13 +62,19 @@ DVC_CONFIG = """\
 """
 
 
-SERVERS = Path(__file__).parent / "servers"
-LATER = (SERVERS, Path(__file__).parent / "sharing" / "test_kills.py")
+HERE = Path(__file__).parent
+# What is left to those who ask for it, by path or by marker.
+LATER = {
+    HERE / "forge": "forge",
+    HERE / "servers": "servers",
+    HERE / "sharing" / "test_kills.py": "servers",
+}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave real servers, and hundreds of kills, to those who ask: `pytest tests/servers`."""
-    if collection_path not in LATER or "servers" in config.option.markexpr:
+    marker = LATER.get(collection_path)
+    if marker is None or marker in config.option.markexpr:
         return None
     start = config.invocation_params.dir
     asked = [(start / arg.partition("::")[0]).resolve() for arg in config.args]

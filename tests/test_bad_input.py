@@ -116,6 +116,7 @@ def test_every_class_of_error_has_the_exit_code_that_is_documented() -> None:
         "RefusedByRemote": 1,
         "StorageError": 1,
         "InvalidInput": 2,
+        "GateFailed": 3,
         "IntegrityError": 4,
         "ChangedMeanwhile": 5,
         "NotFound": 6,

@@ -154,7 +154,7 @@ class Repository(RuleBasedStateMachine):
     def register(self, seed: int) -> None:
         before = self.refs()
         name = self.registry.register(
-            self.folder / "trained" / f"{seed}.pkl", None, metrics={"seed": seed}
+            self.folder / "trained" / f"{seed}.pkl", None, metadata={"seed": seed}
         )
         self.law.versions += 1
         assert name == f"v{self.law.versions}"

@@ -60,8 +60,9 @@ def _proposal(proposal: Proposal) -> list[str]:
     if proposal.is_compared:
         lines += [*_metrics(proposal), *_gate(proposal), *_chart(proposal)]
         lines += _dirty(proposal)
-    way_back = wording.way_back(proposal) or "git revert the merged commit"
-    return [*lines, *_facts({**dict(_changes(proposal)), "way back": way_back})]
+    found = wording.way_back(proposal)
+    command = found.command if found else "git revert the merged commit"
+    return [*lines, *_facts({**dict(_changes(proposal)), "way back": command})]
 
 
 def _facts(pairs: dict[str, str]) -> Iterator[str]:

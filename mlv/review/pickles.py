@@ -27,16 +27,27 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 5
 _HEAD = 8
+_LONGEST_CHAIN = 10
 # What may be a pickle by its name alone.
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".dat", ".dill")
 # What picklescan lets pass, though it runs what its arguments say, or loads another pickle.
-_MODULES = ("importlib", "code", "codeop", "logging.config", "shelve", "imp")
+_MODULES = (
+    "importlib", "code", "codeop", "logging.config", "shelve", "imp", "marshal", "_posixsubprocess",
+    "multiprocessing", "trace", "site", "cgitb", "mailcap", "idlelib", "lib2to3", "xmlrpc", "click",
+    "git", "dvc", "mlv", "yaml", "fsspec", "torch.hub", "numpy.f2py", "joblib.externals",
+    "pandas.core.computation", "pandas.io.common", "requests", "http", "urllib3", "httpx",
+    "aiohttp",
+)  # fmt: skip
 _NAMES = {
     ("builtins", "__import__"), ("__builtin__", "__import__"), ("_io", "open"), ("io", "open"),
     ("io", "FileIO"), ("io", "open_code"), ("_io", "open_code"), ("codecs", "open"),
     ("joblib", "load"), ("joblib.numpy_pickle", "load"), ("numpy", "load"),
     ("numpy.lib.npyio", "load"), ("numpy.lib._npyio_impl", "load"), ("pandas", "read_pickle"),
-    ("pandas.io.pickle", "read_pickle"), ("torch", "load"),
+    ("pandas.io.pickle", "read_pickle"), ("torch", "load"), ("types", "FunctionType"),
+    ("dill", "load"), ("dill", "loads"), ("pandas", "eval"), ("sympy", "sympify"),
+    ("platform", "_syscmd_ver"), ("platform", "popen"), ("tarfile", "open"),
+    ("zipfile", "ZipFile"), ("fileinput", "input"), ("numpy.lib.format", "read_array"),
+    ("inspect", "getattr_static"),
 }  # fmt: skip
 
 
@@ -47,7 +58,6 @@ class Scan:
         self._is_on = look.deep and look.remote
         self._is_installed = importlib.util.find_spec("picklescan") is not None
         self._findings: list[Finding] = []
-        self._unread: list[str] = []
         self._count = 0
 
     def inspect(self, subject: str, name: str, path: Path) -> None:
@@ -70,7 +80,10 @@ class Scan:
             hint = "do not load it: find out who made it, and yank the version"
             self._findings.append(Finding("pickle", subject, message, hint))
         elif why:
-            self._unread.append(f"{name} of {subject} cannot be followed: {why}")
+            message = f"{name} of {subject} cannot be followed: {why}"
+            hint = "what loading it would call is not known; if it can be loaded at all"
+            blocks = is_pickle(name)  # which mlv itself would load
+            self._findings.append(Finding("pickle", subject, message, hint, blocks=blocks))
 
     def looked(self, records: Sequence[Record]) -> Looked:
         """Say what was found of the versions that were downloaded."""
@@ -80,8 +93,7 @@ class Scan:
             return looked((), skipped="not downloaded: --deep does it")
         if not self._is_installed:
             return looked((), skipped="no scanner is installed: pip install 'mlv[scan]'")
-        skipped = "; ".join(self._unread[:_MOST_NAMED])
-        return looked(self._findings, detail=f"{self._count} scanned", skipped=skipped)
+        return looked(self._findings, detail=f"{self._count} scanned")
 
 
 def _says_it_is_one(name: str, path: Path) -> bool:
@@ -91,10 +103,26 @@ def _says_it_is_one(name: str, path: Path) -> bool:
 
 
 def _dangerous(name: str, path: Path, names: Iterable[tuple[str, str]]) -> Iterator[str]:
-    found = {pair for pair in names if _is_ours(*pair)}
-    found |= _asked(name, path, names)
+    ways = {way: pair for pair in names for way in _ways(*pair)}
+    found = {pair for way, pair in ways.items() if _is_ours(*way)}
+    asked = _asked(name, path, ways)
+    found |= {ways.get(way, way) for way in asked}
     for module, function in found:
         yield f"{module}.{function}"
+
+
+def _ways(module: str, name: str) -> Iterator[tuple[str, str]]:
+    """Give each module and name that a name means: as ``os.system`` in ``glob``, which imports os.
+
+    A module often has another as an attribute, and may call it ``_os``.
+    """
+    yield module, name
+    parts = name.split(".")[-_LONGEST_CHAIN:]
+    for end in range(1, len(parts)):
+        rest = ".".join(parts[end:])
+        yield f"{module}.{'.'.join(parts[:end])}", rest
+        for start in range(end):
+            yield ".".join(parts[start:end]).removeprefix("_"), rest
 
 
 def _is_ours(module: str, name: str) -> bool:

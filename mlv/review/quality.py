@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from mlv import gating
 from mlv.domain.names import Version
-from mlv.domain.pointer import GATED, STAGE
+from mlv.domain.pointer import GATED, PROMOTE, ROLLBACK, STAGE
 from mlv.errors import RegistryError
 from mlv.review.case import Looked, looked
+from mlv.review.past import Past
 from mlv.review.report import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from mlv.domain.explaining import Verb
     from mlv.domain.gate import Verdict
     from mlv.review.case import Case, Move
 
@@ -25,7 +27,7 @@ def check(case: Case, moves: Sequence[Move]) -> tuple[Verdicts, Looked]:
     verdicts: Verdicts = {}
     findings: list[Finding] = []
     for move in moves:
-        for verb in (verb for verb in move.verbs if verb.action in GATED):
+        for verb in _gated(case, move):
             version = Version(move.model, verb.number)
             to_stage = verb.action == STAGE
             if not _is_readable(case, version):
@@ -41,6 +43,19 @@ def check(case: Case, moves: Sequence[Move]) -> tuple[Verdicts, Looked]:
             verdicts[version] = verdict
             findings += _found(case, move, version, verdict)
     return verdicts, looked(findings, detail="" if verdicts else "nothing is staged or promoted")
+
+
+def _gated(case: Case, move: Move) -> Iterator[Verb]:
+    """Give the steps that the gate is asked about: a rollback too, where it goes nowhere back.
+
+    A version that was yanked, and its yank taken back, is archived, although it never was live.
+    """
+    past = Past(case.versions, case.change.base, move.model)
+    promoted = {verb.number for verb in move.verbs if verb.action == PROMOTE}
+    for verb in move.verbs:
+        is_new = verb.action == ROLLBACK and verb.number not in promoted
+        if verb.action in GATED or (is_new and not past.lived(verb.number)):
+            yield verb
 
 
 def _is_readable(case: Case, version: Version) -> bool:

@@ -264,12 +264,13 @@ def _more(extra: int, thing: str) -> list[str]:
 
 
 def _way_back(proposal: Proposal) -> list[str]:
-    command = wording.way_back(proposal)
+    found = wording.way_back(proposal)
     revert = "`git revert` of the merged commit (with `--mainline 1` if it is a merge)"
-    if not command:
+    if found is None:
         return [f"**The way back,** once it is merged: {revert}."]
+    proposing = f"`{found.proposing}`, or " if found.proposing else ""
     return [
         "**The way back,** once it is merged:",
-        f"```sh\n{command}\n```",
-        f"Where the branch is protected: {revert}, in a pull request of its own.",
+        f"```sh\n{found.command}\n```",
+        f"Where the branch is protected: {proposing}{revert}, in a pull request of its own.",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
@@ -73,20 +73,28 @@ def subject(proposal: Proposal) -> str:
     return proposal.model if number is None else Version(proposal.model, number).tag
 
 
-def way_back(proposal: Proposal) -> str:
-    """Give the command that takes the step back once it is merged; empty where there is none.
+class WayBack(NamedTuple):
+    """Commands that take a step back: at once, and (empty where there is none) by proposing it."""
+
+    command: str
+    proposing: str = ""
+
+
+def way_back(proposal: Proposal) -> WayBack | None:
+    """Give the way back once a step is merged; None where no command of mlv is one.
 
     It names the version from which to go back, so that it never acts on what came later.
     """
     before, after, model = proposal.before, proposal.after, proposal.model
     if proposal.action == pointers.YANK:
-        return f"mlv yank {subject(proposal)} --undo --push"
+        return WayBack(f"mlv yank {subject(proposal)} --undo --push")
     if None in (before.current, after.current) or after.current == before.current:
-        return ""
+        return None
     was, status = f"{model}-v{before.current}", after.status_of(before.current or 0)
     if pointers.is_withdrawn(status):
-        return ""
-    now = f"{model}-v{after.current}"
+        return None
+    seen = f"--from {model}-v{after.current}"
     if status == pointers.ARCHIVED:
-        return f"mlv rollback --to {was} --from {now} --push"
-    return f"mlv promote {was} --from {now} --push"
+        end = f"rollback --to {was} {seen}"
+        return WayBack(f"mlv {end} --push", f"mlv propose --{end}")
+    return WayBack(f"mlv promote {was} {seen} --push", f"mlv propose {was} {seen}")

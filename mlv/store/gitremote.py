@@ -27,6 +27,7 @@ PEELED = "^{}"  # after a tag's name: what it names
 # Says to a pre-push hook of ours that the bytes were seen to already.
 DELIVERED = "MLV_DELIVERED"
 _SAID = re.compile(r"^remote: (?:error: |fatal: )?(.*\S)", re.MULTILINE)
+_LONGEST_REASON = 500  # characters of what a remote says to a refused push
 _TAKES_NO_OPTIONS = "does not support push options"
 
 
@@ -191,12 +192,10 @@ class GitRemote:
             return self._failed(argv, result, "does not take the push", "push --dry-run")
         if not rejected:  # it was not even sent, such as by the user's own pre-push hook
             return failed(("git", *argv), result)
-        said = _SAID.findall(result.stderr)
         refs = [words[1].rpartition(":")[2] for words in rejected if "atomic" not in words[-1]]
         names = ", ".join(map(_short, refs or [u.ref for u in updates]))
-        why = said[0] if said else rejected[0][-1]
         return RefusedByRemote(
-            f"{self.name} refuses {names}: {why}",
+            f"{self.name} refuses {names}: {_said(result) or rejected[0][-1]}",
             hint="nothing was published there; see what its rules ask for",
             refs=tuple(refs),
         )
@@ -236,6 +235,13 @@ def _told(result: Result, flag: str) -> list[str]:
     """Give the lines of ``git push --porcelain`` about refs that bear a flag."""
     lines = result.stdout.decode(errors="replace").splitlines()
     return [line for line in lines if line.startswith(f"{flag}\t")]
+
+
+def _said(result: Result) -> str:
+    """Give what the remote itself said, in a line: a forge gives its reason first, last or amid."""
+    lines = dict.fromkeys(_SAID.findall(result.stderr))
+    words = "; ".join(line for line in lines if any(map(str.isalnum, line)))
+    return words if len(words) <= _LONGEST_REASON else f"{words[:_LONGEST_REASON]}..."
 
 
 def _patient(command: str) -> str:

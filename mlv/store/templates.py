@@ -87,14 +87,17 @@ def is_known_where_from(known: Mapping[str, str]) -> bool:
 
 
 def _mlv() -> str:
-    """Say how pip installs the mlv that runs: from where that came from, if others can reach it."""
+    """Say how pip installs the mlv that runs, with what scans pickles.
+
+    From where it came from, if others can reach that.
+    """
     found = metadata.distribution("mlv")
     origin = json.loads(found.read_text("direct_url.json") or "{}")
     url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
     where = f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
     if url.startswith("https://") and _REQUIREMENT.fullmatch(where):
-        return f"mlv@{where}"
-    return f"mlv=={found.version}"
+        return f"mlv[scan]@{where}"
+    return f"mlv[scan]=={found.version}"
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:

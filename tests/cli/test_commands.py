@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
-    "gate", "stage", "promote", "rollback", "push", "fetch", "pull", "verify", "yank", "purge",
-    "trust", "doctor", "check-push", "demo",
+    "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull", "verify",
+    "yank", "purge", "trust", "doctor", "check-push", "demo",
 ]  # fmt: skip
 
 

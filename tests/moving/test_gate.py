@@ -333,6 +333,7 @@ stages:
     cmd: python train.py
     deps:
     - {{path: data, md5: {data}, size: 1}}
+    - {{path: prepared, md5: {data}, size: 1}}
     - {{path: src, md5: {code}, size: 1}}
     - {{path: train.py, md5: {code}, size: 1}}
     outs:
@@ -345,6 +346,7 @@ def test_of_a_stages_dependencies_code_is_not_data(registry: ModelRegistry, git:
     top = registry.path
     for name, text in {
         "train.py": "1", "src/lib.py": "1", "data/.gitignore": "/raw.csv\n",
+        "prepared/.gitignore": "*\n!.gitignore\n",
         "data/raw.csv.dvc": dvc_file("a" * 32, "raw.csv"),
     }.items():  # fmt: skip
         (top / name).parent.mkdir(exist_ok=True)
@@ -365,7 +367,7 @@ def test_of_a_stages_dependencies_code_is_not_data(registry: ModelRegistry, git:
     registry.promote(live, force=True, reason="To begin with")
     assert same_data(registry, trained(2, one, two))[0]
     assert same_data(registry, trained(3, two, one)) == (
-        False, f"trained on other data than fraud-{live}: data",
+        False, f"trained on other data than fraud-{live}: data, prepared",
     )  # fmt: skip
 
 

@@ -95,6 +95,18 @@ CASES[-1] = CASES[-1]._replace(options=("--force",))
 
 
 @refused("gate", words="roc_auc is 0.7, ")
+def a_rollback_to_what_was_never_live(desk: Desk) -> None:
+    """A yank that is taken back leaves a version archived, as if it had been live."""
+    with desk.on_main():
+        desk.point(pointers.unyank(pointers.yank(desk.pointer(), WORSE), WORSE))
+        desk.commit("Yank fraud-v4, and take it back")
+    desk.restart()
+    desk.take("fraud", WORSE)
+    desk.point(pointers.rollback(desk.pointer(), WORSE))
+    desk.commit()
+
+
+@refused("gate", words="roc_auc is 0.7, ")
 def a_rollback_taken_back(desk: Desk) -> None:
     with desk.on_main():
         desk.promote(WORSE)
@@ -203,6 +215,22 @@ def a_tag_moved_of_what_was_live(desk: Desk) -> None:
     """The reviewer's clone is new: only the branch knows what v1 was."""
     _retrain(desk, 1)
     desk.promote(1)
+    desk.reviewer = desk.clone()
+
+
+@refused("tag", words="fraud-v2 is not what was live under its name")
+def a_tag_moved_of_what_it_is_held_against(desk: Desk) -> None:
+    """The live version is made to look bad, so that anything would be better."""
+    desk.retag("fraud-v2", lambda: desk.edit(MANIFEST, "0.91", "0.11"))
+    desk.promote(BETTER)
+    desk.reviewer = desk.clone()
+
+
+@refused("tag", words="fraud-v3")
+def a_tag_of_a_tag(desk: Desk) -> None:
+    desk.git("tag", "--force", "-a", "-m", "Register fraud-v3", "fraud-v3", "fraud-v3")
+    desk.git("push", "-q", "--force", "origin", "refs/tags/fraud-v3")
+    desk.promote(BETTER)
     desk.reviewer = desk.clone()
 
 
@@ -474,6 +502,28 @@ def a_link_in_place_of_the_manifest(desk: Desk) -> None:
     _link(desk, MANIFEST, "../../manifest.json")
 
 
+@refused("manifest", words="registry/fraud/manifest.json")
+def a_folder_in_place_of_the_manifest(desk: Desk) -> None:
+    desk.promote(BETTER)
+    desk.git("rm", "-qf", MANIFEST)
+    desk.write(f"{MANIFEST}/v3", "{}")
+    desk.commit("Tidy up")
+
+
+@refused("history", words="registry/fraud/pointer.json is gone")
+def a_folder_in_place_of_the_pointer(desk: Desk) -> None:
+    desk.promote(BETTER)
+    desk.git("rm", "-qf", POINTER)
+    desk.write(f"{POINTER}/v3", "{}")
+    desk.commit("Tidy up")
+
+
+@refused("folder", words="registry/price/evil")
+def the_folder_of_a_model_that_does_not_exist(desk: Desk) -> None:
+    desk.write("registry/price/evil/train.py", "")
+    desk.commit("Prepare for a new model")
+
+
 @refused("pointer", words="registry/fraud/pointer.json")
 def a_link_in_place_of_the_pointer(desk: Desk) -> None:
     _link(desk, POINTER, "../../pointer.json")
@@ -537,6 +587,24 @@ def a_file_of_a_directory_that_is_missing(desk: Desk) -> None:
     listing = json.loads(desk.bytes_of("fraud-v8", "tokenizer").with_suffix(".dir").read_bytes())
     md5 = listing[0]["md5"]
     (desk.storage / "files" / "md5" / md5[:2] / md5[2:]).unlink()
+    desk.promote(8)
+
+
+@refused("bytes", words="fraud-v8.*tokenizer", options=("--deep",))
+def a_file_of_a_directory_that_was_tampered_with(desk: Desk) -> None:
+    listing = json.loads(desk.bytes_of("fraud-v8", "tokenizer").with_suffix(".dir").read_bytes())
+    md5 = listing[0]["md5"]
+    path = desk.storage / "files" / "md5" / md5[:2] / md5[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"x\ny\n")
+    desk.promote(8)
+
+
+@refused("bytes", words="fraud-v8.*tokenizer", options=("--deep",))
+def a_listing_that_leads_outside(desk: Desk) -> None:
+    path = desk.bytes_of("fraud-v8", "tokenizer").with_suffix(".dir")
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"vocab.txt", b"../../../p"[:9]))
     desk.promote(8)
 
 

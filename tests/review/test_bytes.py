@@ -191,5 +191,5 @@ def test_a_pickle_that_cannot_be_followed_is_said_to_be_so(world: World) -> None
     registry.push()
     world.propose("promote", "fraud-v5")
     report = world.review(deep=True)
-    assert report.passed
-    assert outcome(report, "pickles") == "not checked"
+    assert {finding.rule for finding in report.blocking} == {"pickle"}
+    assert outcome(report, "pickles") == "failed"

@@ -97,7 +97,8 @@ def test_a_path_that_is_no_text_is_shown(world: World, mlv: Run) -> None:
     world.git("commit", "-q", "-m", "Add")
     for form in ("text", "md", "json"):
         done = mlv(world.top, "review", "main..proposal", "--no-remote", "--format", form)
-        assert (done.returncode, done.stderr, "\x1b[2J" in done.stdout) == (3, "", False)
+        assert (done.returncode, "\x1b[2J" in done.stdout) == (3, False)
+        assert done.stderr == "error: the review refuses this change: alongside\n"
 
 
 def test_a_commit_that_is_not_here_is_named(world: World) -> None:

@@ -48,7 +48,29 @@ def by_mlv(desk: Desk, action: str, *refs: str, **how: Any) -> None:
     desk.git("branch", "-q", "-f", "main", "origin/main")
 
 
+def by_propose(desk: Desk, *refs: str, **how: Any) -> None:
+    """Have mlv propose it, whose branch is then what is reviewed."""
+    branch = desk.registry().propose(refs, **how).branch
+    desk.git("fetch", "-q")
+    desk.git("reset", "-q", "--hard", f"origin/{branch}")
+
+
 # By mlv ------------------------------------------------------------------------------------
+
+
+@passes(fraud="promote", ranker="promote")
+def proposed_promotions(desk: Desk) -> None:
+    by_propose(desk, "fraud-v3", "ranker-v2", reason="They find more")
+
+
+@passes(fraud="rollback")
+def a_proposed_rollback(desk: Desk) -> None:
+    by_propose(desk, action="rollback", models=["fraud"])
+
+
+@passes(fraud="promote", notes=("gate",), options=("--force",))
+def one_proposed_past_the_gate(desk: Desk) -> None:
+    by_propose(desk, f"fraud-v{WORSE}", reason="The old one is unlawful", force=True)
 
 
 @passes(fraud="promote")
@@ -69,6 +91,15 @@ def a_version_with_a_directory(desk: Desk) -> None:
 @passes(fraud="rollback")
 def a_rollback(desk: Desk) -> None:
     by_mlv(desk, "rollback", models=["fraud"], reason="It finds less")
+
+
+@passes(fraud="rollback")
+def a_rollback_to_what_would_not_meet_the_gate(desk: Desk) -> None:
+    with desk.on_main():
+        desk.promote(WORSE)
+        desk.promote(BETTER)
+    desk.restart()
+    by_mlv(desk, "rollback", f"fraud-v{WORSE}")
 
 
 @passes(fraud="stage")

@@ -118,7 +118,9 @@ def test_a_branch_of_any_name(desk: Desk, name: str) -> None:
     assert {char for char in out if not (char.isprintable() or char == "\n")} == set()
 
 
-@pytest.mark.parametrize("name", ["\x1b[2Jx", "a\nb", "<img src=x>", "`id`", "\u202egpj", "a|b"])
+@pytest.mark.parametrize(
+    "name", ["\x1b[2Jx", "a\nb", "<img src=x>", "`id`", "\u202egpj", "a|b", "a\udcff"]
+)
 def test_a_file_of_any_name(desk: Desk, name: str) -> None:
     desk.write(f"registry/fraud/{name}", "x")
     desk.write(f"{name}.py", "x")

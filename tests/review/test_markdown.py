@@ -272,7 +272,9 @@ def test_a_chart_marks_live_and_proposed() -> None:
 
 
 def test_the_way_back_is_a_command_that_names_both_versions() -> None:
-    assert "\nmlv rollback --to fraud-v1 --from fraud-v3 --push\n" in render(report("x"))
+    markdown = render(report("x"))
+    assert "\nmlv rollback --to fraud-v1 --from fraud-v3 --push\n" in markdown
+    assert "is protected: `mlv propose --rollback --to fraud-v1 --from fraud-v3`, or" in markdown
 
 
 def test_the_first_promotion_has_no_live_side() -> None:

@@ -345,6 +345,24 @@ def test_a_protected_branch_refuses_all_and_the_way_of_a_pull_request_is_offered
     assert hub.tags() == ["model-v1"]
 
 
+def test_all_that_a_forge_says_is_told_for_its_reason_may_come_last(hub: Hub, ada: Machine) -> None:
+    lines = ("Has access: yes", "=====", "", "Has access: yes", "main takes pull requests only")
+    said = "; ".join(f"echo '{line}' >&2" for line in lines)
+    hub.forbid("update", f"{said}; exit 1")
+    ada.registry.register(hub.model(1), None)
+    with pytest.raises(RefusedByRemote) as caught:
+        ada.registry.promote("v1", push=True)
+    assert "main: Has access: yes; main takes pull requests only" in caught.value.message
+
+
+def test_a_remote_that_rambles_is_cut_short(hub: Hub, ada: Machine) -> None:
+    hub.forbid("update", "seq -s ' no ' 1 5000 >&2; exit 1")
+    ada.registry.register(hub.model(1), None)
+    with pytest.raises(RefusedByRemote) as caught:
+        ada.registry.promote("v1", push=True)
+    assert len(caught.value.message) < 600
+
+
 def test_a_rollback_on_a_protected_branch_is_offered_as_a_proposal(hub: Hub, ada: Machine) -> None:
     for seed in (1, 2):
         ada.registry.register(hub.model(seed), None, push=True)

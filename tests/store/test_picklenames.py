@@ -101,4 +101,4 @@ def test_a_file_that_is_no_pickle_is_let_be(tmp_path: Path) -> None:
     path.write_text("cos\nsystem\n, said nobody")
     scan = Scan(Look(deep=True))
     scan.inspect("fraud-v1", path.name, path)
-    assert (scan._findings, scan._unread, scan._count) == ([], [], 0)
+    assert (scan._findings, scan._count) == ([], 0)

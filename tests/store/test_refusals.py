@@ -328,11 +328,13 @@ def test_no_name_to_commit_under(live: Path, act: Act, refused: Refused, git: Gi
         act(live)
 
 
-def test_an_index_in_two_files_which_dvc_cannot_read(
-    live: Path, git: Git, tmp_path: Path, write_model: Writer
+def test_an_index_in_two_files_in_which_dvc_cannot_read_other_commits(
+    live: Path, git: Git, tmp_path: Path
 ) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "hub.git")
+    git(live, "remote", "add", "origin", str(tmp_path / "hub.git"))
     git(live, "update-index", "--split-index")
     with pytest.raises(RegistryError, match="the index is split"):
-        ModelRegistry(live).register(write_model(tmp_path / "new.pkl", 7), None)
+        ModelRegistry(live).push()
     git(live, "update-index", "--no-split-index")
-    assert ModelRegistry(live).register(write_model(tmp_path / "new.pkl", 7), None) == "v4"
+    assert len(ModelRegistry(live).push().versions) == 3

@@ -102,12 +102,12 @@ def test_branch_signers_packages_and_python_are_the_repositorys_own(
     mlv(repo, "init", "--template", "github", "--template", "gitlab")
     review = (repo / ".github/workflows/mlv-review.yml").read_text()
     assert yaml.safe_load(review)[True]["pull_request"]["branches"] == ["live/eu"]
-    assert f"'mlv=={VERSION} dvc[azure,s3]'" in review
+    assert f"'mlv[scan]=={VERSION} dvc[azure,s3]'" in review
     assert f'python-version: "{sys.version_info.major}.{sys.version_info.minor}"' in review
     owned = (repo / ".github/CODEOWNERS").read_text()
     assert "\n/keys/signers @" in owned
     jobs = yaml.safe_load((repo / ".gitlab/mlv.gitlab-ci.yml").read_text())
-    assert jobs[".mlv"]["variables"]["MLV_PACKAGES"] == f"mlv=={VERSION} dvc[azure,s3]"
+    assert jobs[".mlv"]["variables"]["MLV_PACKAGES"] == f"mlv[scan]=={VERSION} dvc[azure,s3]"
 
 
 def test_what_pip_is_given_are_requirements() -> None:
@@ -143,11 +143,11 @@ def test_a_template_that_there_is_not_is_refused(repo: Path, mlv: Mlv) -> None:
 ORIGINS = {
     "git": (
         {"url": "https://forge.example/mlv.git", "vcs_info": {"vcs": "git", "commit_id": "abc123"}},
-        "mlv@git+https://forge.example/mlv.git@abc123",
+        "mlv[scan]@git+https://forge.example/mlv.git@abc123",
     ),
     "a wheel": (
         {"url": "https://forge.example/mlv-1-py3-none-any.whl", "archive_info": {}},
-        "mlv@https://forge.example/mlv-1-py3-none-any.whl",
+        "mlv[scan]@https://forge.example/mlv-1-py3-none-any.whl",
     ),
     "a folder": ({"url": "file:///home/ada/mlv", "dir_info": {}}, None),
     "an index": (None, None),
@@ -167,7 +167,7 @@ def test_mlv_is_installed_from_where_it_came_from(
     }
     monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda _, name: texts.get(name))
     known = templates.values("main", "", b"")
-    assert known["packages"] == (wanted or f"mlv=={VERSION}")
+    assert known["packages"] == (wanted or f"mlv[scan]=={VERSION}")
     assert templates.is_known_where_from(known) is (wanted is not None)
     assert Requirement(known["packages"]).name == "mlv"
 

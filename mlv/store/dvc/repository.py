@@ -42,7 +42,6 @@ def open_dvc(layout: Layout) -> Dvc:
             hint="mlv init does it (a .dvc below the top of the repository does not count); "
             "if a sparse checkout leaves it out: git sparse-checkout add .dvc",
         )
-    _refuse_split_index(layout)
     return Dvc(layout)
 
 
@@ -78,7 +77,7 @@ class Dvc:
 
     def __init__(self, layout: Layout, config: Mapping[str, Any] | None = None) -> None:
         assert layout.top
-        self._top = layout.top
+        self._layout, self._top = layout, layout.top
         with asking("open the repository"):
             from dvc.repo import Repo
 
@@ -125,6 +124,7 @@ class Dvc:
 
     def outputs(self, commit: str) -> list[Output]:
         """Read what a commit's tree has DVC keep, pipeline outputs included."""
+        _refuse_split_index(self._layout)
         return outputs_of(self._repo, commit)
 
     def fetch(self, md5s: list[str], name: str, progress: Progress) -> None:
