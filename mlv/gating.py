@@ -14,7 +14,7 @@ from mlv.domain.pointer import STAGING
 from mlv.domain.rules import OPEN, Gate
 from mlv.errors import GateFailed, NotFound
 from mlv.store import config as configs
-from mlv.store.versions import FOLDER, LOCAL_ONLY, Tip, folder_of
+from mlv.store.versions import FOLDER, Tip, manifest_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ def verdict(
     from mlv.domain.gate import judge
 
     gate = gate_at(versions, commit, version.model)
-    pointer = versions.pointer(Tip(commit, commit, None, LOCAL_ONLY), version.model)
+    pointer = versions.pointer(Tip.at(commit), version.model)
     if against is None and pointer.current is not None:
         against = Version(version.model, pointer.current)
     challenger = side(versions, versions.record(version), pointer, with_data=gate.same_data)
@@ -63,7 +63,7 @@ def _champion(
     try:
         return side(versions, versions.record(version), pointer, with_data=with_data)
     except NotFound:
-        path = f"{folder_of(version.model)}/manifest.json"
+        path = manifest_path(version.model)
         data = versions.blob(commit, path) if version.number == pointer.current else None
         if data is None:
             raise

@@ -9,7 +9,7 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
-from mlv.store.versions import DIVERGED, FOLDER, folder_of
+from mlv.store.versions import DIVERGED, FOLDER, POINTER, folder_of
 from mlv.trust import problems as trust_problems
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
     expected = {e.name: e.oid for e in versionfolder.read(versions, versions.record(version))}
     folder = folder_of(pointer.model)
     found = versions.entries(tip.commit, folder) or []
-    actual = {e.name: e.oid for e in found if e.name != "pointer.json"}
+    actual = {e.name: e.oid for e in found if e.name != POINTER}
     odd = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))
     if odd:
         raise ConfigError(

@@ -16,7 +16,7 @@ from mlv.store import accepted, signatures
 from mlv.store import config as configs
 from mlv.store.accepted import Accepted
 from mlv.store.config import ALL
-from mlv.store.objects import FILE_MODE
+from mlv.store.objects import REGULAR
 from mlv.store.signatures import Signers
 from mlv.store.versions import AHEAD, DIVERGED, FOLDER
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from mlv.domain.pointer import Pointer
     from mlv.store.versions import Record, Tip, Versions
-
-_MODES = (FILE_MODE, "100755")
 
 
 class Policy(NamedTuple):
@@ -73,7 +71,7 @@ def policy_at(versions: Versions, commit: str) -> Policy:
 def _signers(versions: Versions, commit: str, path: str) -> Signers | None:
     parent, _, name = path.rpartition("/")
     entries = versions.entries(commit, parent) or []
-    entry = next((e for e in entries if e.name == name and e.mode in _MODES), None)
+    entry = next((e for e in entries if e.name == name and e.mode in REGULAR), None)
     data = versions.blob(commit, path) if entry else None
     return Signers(path, entry.oid, data) if entry and data is not None else None
 

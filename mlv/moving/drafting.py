@@ -9,7 +9,7 @@ from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import versionfolder, workspace
 from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, Entry, TreeWriter
-from mlv.store.versions import FOLDER, check_writable, folder_of
+from mlv.store.versions import FOLDER, POINTER, check_writable, folder_of
 from mlv.trust import check_commit, check_trusted
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _live_folder(versions: Versions, pointer: Pointer) -> list[Entry]:
 
 
 def _pointer_file(versions: Versions, pointer: Pointer) -> Entry:
-    return Entry(FILE_MODE, "pointer.json", versions.git.write_blob(pointer.to_bytes()))
+    return Entry(FILE_MODE, POINTER, versions.git.write_blob(pointer.to_bytes()))
 
 
 # Checks ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from mlv.errors import (
 )
 from mlv.moving.drafting import Moved, draft
 from mlv.store import publishing, workbytes, workspace
-from mlv.store.versions import BEHIND, folder_of
+from mlv.store.versions import BEHIND, pointer_path
 
 if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
@@ -199,7 +199,7 @@ def _with_reason(
 
 def who_moved(versions: Versions, tip: Tip, model: str) -> tuple[str, str]:
     """Say who changed a model's pointer last and when (``Ada, 3 seconds ago``), and how."""
-    path = f"{folder_of(model)}/pointer.json"
+    path = pointer_path(model)
     said = versions.git.line(
         "log", "-1", "--first-parent", "--no-show-signature", "--encoding=UTF-8",
         "--format=%an, %ar%x00%s", tip.commit, "--", path,

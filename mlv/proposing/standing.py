@@ -9,7 +9,7 @@ from mlv.domain import pointer as pointers
 from mlv.errors import ChangedMeanwhile, RegistryError
 from mlv.moving.drafting import Moved, tree_of
 from mlv.sharing.branch import LostRace
-from mlv.store.versions import REMOTE_ONLY, Tip
+from mlv.store.versions import Tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ def _is_proposal(
 ) -> bool:
     """Whether a commit's tree is what mlv would have written on ``base``."""
     try:
-        there, then = (Tip(oid, None, oid, REMOTE_ONLY) for oid in (commit.oid, base))
+        there, then = (Tip.at(oid) for oid in (commit.oid, base))
         decided = []
         for version in (each.version for each in moved):
             forced = version.number in versions.pointer(there, version.model).forced

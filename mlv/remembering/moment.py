@@ -13,7 +13,7 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.remembering import timeline
-from mlv.store.versions import folder_of
+from mlv.store.versions import folder_of, manifest_path, pointer_path
 
 if TYPE_CHECKING:
     from mlv.domain.history import Event
@@ -156,7 +156,7 @@ def _live_then(versions: Versions, placed: list[Placed], model: str) -> LiveThen
     pointer = _pointer(versions, placed[-1], model)
     if pointer.current is None:
         return LiveThen(pointer, None, None)
-    data = versions.blob(last.commit, f"{folder_of(model)}/manifest.json")
+    data = versions.blob(last.commit, manifest_path(model))
     version = Version(model, pointer.current)
     try:
         found = manifest.parse(data or b"", version)
@@ -178,7 +178,7 @@ def _pointer(versions: Versions, placed: Placed, model: str) -> Pointer:
             return pointers.empty(model)
     if pointer is None:
         raise IntegrityError(
-            f"what was live of {model!r} then cannot be said: {folder_of(model)}/pointer.json was "
+            f"what was live of {model!r} then cannot be said: {pointer_path(model)} was "
             f"{'unreadable' if change.after else 'missing'} from {history.timestamp(placed.at)} on",
             hint=f"git show {placed.landing.commit[:10]} says who changed it; "
             f"mlv history --model {model} shows what was before and after",

@@ -10,7 +10,7 @@ from mlv.errors import ConfigError
 from mlv.review.policy import describe
 from mlv.review.report import Finding
 from mlv.store import config as configs
-from mlv.store.objects import FILE_MODE
+from mlv.store.objects import REGULAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 5
 _DVC, _DVC_CONFIG = ".dvc", ".dvc/config"
-_REGULAR = (FILE_MODE, "100755")
 _ALONE = "propose it on its own, apart from the registry"
 # What decides who may do what, or what runs: a pattern, and what it is.
 _KNOWN = (
@@ -73,7 +72,7 @@ def _note(rule: str, path: str, message: str) -> Finding:
 
 def _mlv_yaml(case: Case, each: Touched) -> Finding:
     path = each.path
-    if each.after is None or each.after.mode not in _REGULAR:
+    if each.after is None or each.after.mode not in REGULAR:
         message = f"{path} is gone: nothing would say what this registry is"
         return Finding("alongside", path, message, "leave it")
     try:
@@ -107,7 +106,7 @@ def _dvc_config(case: Case, each: Touched) -> Iterator[Finding]:
         what = "is gone: nothing would say where the bytes are"
         yield Finding("dvc-config", path, f"{path} {what}", "leave it")
         return
-    if each.after and (path.casefold().endswith(".local") or each.after.mode not in _REGULAR):
+    if each.after and (path.casefold().endswith(".local") or each.after.mode not in REGULAR):
         what = "is each user's own" if path.casefold().endswith(".local") else "is no plain file"
         yield Finding("dvc-config", path, f"{path} {what}: it is never committed", "git rm it")
         return

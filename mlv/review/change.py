@@ -9,7 +9,7 @@ from mlv.errors import ConfigError, NotFound, RegistryError
 from mlv.store import config as configs
 from mlv.store.git import NO_OBJECT
 from mlv.store.objects import BLOB
-from mlv.store.versions import FOLDER, LOCAL_ONLY, Tip, Versions
+from mlv.store.versions import FOLDER, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,11 +116,6 @@ def at_base(git: Git, base: str) -> Versions:
     """
     data = _mlv_yaml(git, base)
     return Versions(git, configs.Config() if data is None else configs.parse(data))
-
-
-def tip_at(commit: str) -> Tip:
-    """Take a commit for the tip of the registry branch."""
-    return Tip(commit, commit, None, LOCAL_ONLY)
 
 
 def _mlv_yaml(git: Git, commit: str) -> bytes | None:

@@ -10,18 +10,15 @@ from mlv.domain.names import Version, name_of
 from mlv.domain.pointer import PRODUCTION, Pointer, is_withdrawn
 from mlv.errors import ConfigError, IntegrityError, RegistryError
 from mlv.review.case import Move
-from mlv.review.change import tip_at
 from mlv.review.past import Past
 from mlv.review.report import CHANGED, REVERT, Finding
-from mlv.store.objects import FILE_MODE
-from mlv.store.versions import folder_of
+from mlv.store.objects import REGULAR
+from mlv.store.versions import Tip, folder_of, pointer_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlv.review.case import Case
-
-_REGULAR = (FILE_MODE, "100755")
 
 
 def judge(case: Case, model: str) -> tuple[Move | None, list[Finding]]:
@@ -32,7 +29,7 @@ def judge(case: Case, model: str) -> tuple[Move | None, list[Finding]]:
     is_stale = bool(findings)
     if touched is None:
         return None, findings
-    if touched.after is not None and touched.after.mode not in _REGULAR:
+    if touched.after is not None and touched.after.mode not in REGULAR:
         what = f"{path} is no regular file"
         return None, [*findings, Finding("pointer", path, what, "only mlv writes it")]
     past = Past(case.versions, case.change.base, model)
@@ -57,11 +54,6 @@ def judge(case: Case, model: str) -> tuple[Move | None, list[Finding]]:
     return move._replace(before=before), findings
 
 
-def pointer_path(model: str) -> str:
-    """Give the path of a model's pointer in the tree."""
-    return f"{folder_of(model)}/pointer.json"
-
-
 def _anew(model: str) -> str:
     return f"start from the registry branch as it is: mlv propose makes the change to {model!r}"
 
@@ -83,7 +75,7 @@ def _stale(case: Case, model: str) -> list[Finding]:
 def _before(case: Case, past: Past, model: str) -> Pointer:
     """Read what is live at the base; where that is broken, what it was when it last was whole."""
     try:
-        return case.versions.pointer(tip_at(case.change.base), model)
+        return case.versions.pointer(Tip.at(case.change.base), model)
     except IntegrityError:
         whole = next((state.pointer for state in past.states if state.pointer.status), None)
         if whole is None:
@@ -93,7 +85,7 @@ def _before(case: Case, past: Past, model: str) -> Pointer:
 
 def _start(case: Case, model: str, before: Pointer) -> Pointer:
     try:
-        return case.versions.pointer(tip_at(case.change.start), model)
+        return case.versions.pointer(Tip.at(case.change.start), model)
     except IntegrityError:
         return before
 

@@ -8,7 +8,7 @@ from mlv.errors import RegistryError
 from mlv.review.case import Looked, looked
 from mlv.review.report import Finding
 from mlv.store.config import ALL, FILE
-from mlv.store.versions import FOLDER
+from mlv.store.versions import FOLDER, POINTER
 from mlv.trust import check_signed, check_version
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _commits(case: Case) -> Iterator[Finding]:
     paths = [f":(top,literal){path}" for path in (FILE, case.policy.path) if path]
     commits = case.versions.git.run(
         "rev-list", "--reverse", case.change.head, f"^{case.change.base}",
-        "--", *paths, f":(top,glob){FOLDER}/*/pointer.json",
+        "--", *paths, f":(top,glob){FOLDER}/*/{POINTER}",
     ).decode().split()  # fmt: skip
     for commit in commits:
         try:

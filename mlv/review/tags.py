@@ -15,7 +15,15 @@ from mlv.review.tree import of_tag
 from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
 from mlv.store.objects import COMMIT
-from mlv.store.versions import REGISTERED_BY_MLV, folder_of, ref_patterns, tag_ref
+from mlv.store.versions import (
+    FOLDER,
+    MANIFEST,
+    POINTER,
+    REGISTERED_BY_MLV,
+    folder_of,
+    ref_patterns,
+    tag_ref,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,7 +138,7 @@ def _is_same(case: Case, commit: str, record: Record) -> bool:
     """Whether a version's folder on the branch was what its tag has now."""
     folder = folder_of(record.tag.version.model)
     there, here = (case.versions.entries(c, folder) or [] for c in (commit, record.tag.commit))
-    return {e for e in there if e.name != "pointer.json"} == set(here)
+    return {e for e in there if e.name != POINTER} == set(here)
 
 
 # Registrations that were merged ------------------------------------------------------------
@@ -163,9 +171,9 @@ def _commit(case: Case, version: Version) -> str | None:
 
 def _is_registration(case: Case, commit: str) -> bool:
     """Whether a commit's tree is a version's: a manifest, and no pointer."""
-    folders = case.versions.entries(commit, "registry") or []
+    folders = case.versions.entries(commit, FOLDER) or []
     names = {
-        e.name: {f.name for f in case.versions.entries(commit, f"registry/{e.name}") or []}
+        e.name: {f.name for f in case.versions.entries(commit, folder_of(e.name)) or []}
         for e in folders
     }
-    return any("manifest.json" in n and "pointer.json" not in n for n in names.values())
+    return any(MANIFEST in n and POINTER not in n for n in names.values())

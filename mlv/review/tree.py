@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from mlv.domain.names import Version
 from mlv.errors import IntegrityError, NotFound, RegistryError
-from mlv.review.change import tip_at
 from mlv.review.report import Finding
 from mlv.store import versionfolder
 from mlv.store.objects import FILE_MODE, Entry
-from mlv.store.versions import FOLDER, folder_of
+from mlv.store.versions import FOLDER, MANIFEST, POINTER, Tip, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,14 +17,12 @@ if TYPE_CHECKING:
     from mlv.review.case import Case
     from mlv.review.change import Touched
 
-_POINTER, _MANIFEST = "pointer.json", "manifest.json"
-
 
 def check_folder(case: Case, model: str) -> Iterator[Finding]:
     """Hold a model's folder against the tag of the version that the pointer says is live."""
     versions, head = case.versions, case.change.head
     try:
-        pointer = versions.pointer(tip_at(head), model)
+        pointer = versions.pointer(Tip.at(head), model)
     except IntegrityError:
         return  # said of the pointer already
     tag = ""
@@ -58,14 +55,14 @@ def _differences(
     hint = (
         f"a version's files never change: git checkout {tag} -- {folder} restores them"
         if tag
-        else f"nothing is live, so {folder} holds {_POINTER} alone"
+        else f"nothing is live, so {folder} holds {POINTER} alone"
     )
-    for name in sorted((expected.keys() | found.keys()) - {_POINTER}):
+    for name in sorted((expected.keys() | found.keys()) - {POINTER}):
         want, got = expected.get(name), found.get(name)
         if want == got:
             continue
         path = f"{folder}/{name}"
-        rule = "manifest" if name == _MANIFEST else "folder"
+        rule = "manifest" if name == MANIFEST else "folder"
         yield Finding(rule, path, _how(path, tag or "a version", want, got), hint)
 
 

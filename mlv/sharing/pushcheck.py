@@ -11,7 +11,8 @@ from mlv.store.versions import (
     LOCAL_ONLY,
     Tip,
     check_writable,
-    folder_of,
+    manifest_path,
+    pointer_path,
     ref_patterns,
     version_of,
 )
@@ -95,9 +96,9 @@ def _published(versions: Versions, push: Push) -> Version | None:
     version = version_of(push.remote_ref) if push.remote_ref.startswith("refs/tags/") else None
     if version is None or push.new == NO_OBJECT or push.old != NO_OBJECT:
         return None
-    folder = folder_of(version.model)
-    is_one = versions.blob(push.new, f"{folder}/manifest.json") is not None
-    return version if is_one and versions.blob(push.new, f"{folder}/pointer.json") is None else None
+    manifest, pointer = manifest_path(version.model), pointer_path(version.model)
+    is_one = versions.blob(push.new, manifest) is not None
+    return version if is_one and versions.blob(push.new, pointer) is None else None
 
 
 def check_successor(versions: Versions, old: str | None, new: str) -> None:

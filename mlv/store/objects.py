@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOB, TREE, COMMIT, TAG = "blob", "tree", "commit", "tag"
-FILE_MODE, FOLDER_MODE = "100644", "40000"
+FILE_MODE, PROGRAM_MODE, FOLDER_MODE = "100644", "100755", "40000"
+REGULAR = (FILE_MODE, PROGRAM_MODE)
 _AT_ONCE = 64  # the questions fit into a pipe, so that asking never waits for answering
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from mlv.domain.landing import Landing, PointerChange
 from mlv.domain.names import is_model
 from mlv.store.git import NO_OBJECT
-from mlv.store.objects import COMMIT
-from mlv.store.versions import FOLDER
+from mlv.store.objects import COMMIT, REGULAR
+from mlv.store.versions import FOLDER, POINTER, pointer_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 NOT_A_FILE = "not a file"
 _FORM = ("%H", "%P", "%an <%ae>", "%cn <%ce>", "%ct", "%B")
-_REGULAR = ("100644", "100755")
 _LOG = (
     "log", "--diff-merges=first-parent", "--raw", "-z", "--no-abbrev", "--no-renames", "--root",
     "--no-show-signature", "--no-notes", "--encoding=UTF-8", f"--format={'%x00'.join(_FORM)}",
@@ -118,7 +117,7 @@ def _seconds(words: Sequence[str]) -> int:
 
 def _path(model: str | None) -> str:
     # Git finds a folder much faster than a pattern; what else changed there is passed over.
-    path = FOLDER if model is None else f"{FOLDER}/{model}/pointer.json"
+    path = FOLDER if model is None else pointer_path(model)
     return f":(top,literal){path}"
 
 
@@ -142,10 +141,10 @@ def _parse(data: bytes, *, keep_all: bool = False) -> Iterator[Landing]:
 
 
 def _change(facts: str, path: str) -> PointerChange | None:
-    if not path.endswith("/pointer.json"):
+    if not path.endswith(f"/{POINTER}"):
         return None
     _, model, *rest = path.split("/")
-    if rest != ["pointer.json"] or not is_model(model):
+    if rest != [POINTER] or not is_model(model):
         return None
     mode_before, mode_after, before, after, _ = facts[1:].split(" ")
     return PointerChange(model, _blob(mode_before, before), _blob(mode_after, after))
@@ -154,4 +153,4 @@ def _change(facts: str, path: str) -> PointerChange | None:
 def _blob(mode: str, oid: str) -> str | None:
     if oid == NO_OBJECT:
         return None
-    return oid if mode in _REGULAR else NOT_A_FILE
+    return oid if mode in REGULAR else NOT_A_FILE

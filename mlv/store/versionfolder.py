@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlv.errors import IntegrityError
 from mlv.store.dvcfiles import dvc_file, names_artifact
 from mlv.store.objects import FILE_MODE
-from mlv.store.versions import folder_of
+from mlv.store.versions import MANIFEST, POINTER, folder_of
 
 if TYPE_CHECKING:
     from mlv.domain.manifest import Manifest
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record, Versions
 
 REQUIREMENTS = "requirements.txt"
-_NAMES = {"pointer.json", "manifest.json", REQUIREMENTS, ".gitignore"}
+_NAMES = {POINTER, MANIFEST, REQUIREMENTS, ".gitignore"}
 # Bytes that a checkout of another version left behind are never staged by `git add -A`. With
 # `/*/*`, DVC would take the model's folder itself for ignored, and bring nothing.
 GUARD = b"""\
@@ -36,7 +36,7 @@ def files_of(manifest: Manifest) -> dict[str, bytes]:
     """Give the files that follow from a manifest, by name."""
     artifacts = manifest.artifacts.values()
     return {
-        "manifest.json": manifest.to_bytes(),
+        MANIFEST: manifest.to_bytes(),
         ".gitignore": "".join(f"/{artifact.path}\n" for artifact in artifacts).encode(),
         **{f"{artifact.path}.dvc": dvc_file(artifact) for artifact in artifacts},
     }
@@ -75,7 +75,7 @@ def read(versions: Versions, record: Record) -> list[Entry]:
 def _is_ours(name: str, data: bytes, record: Record) -> bool:
     if name == REQUIREMENTS:
         return bool(_PINS.fullmatch(data))
-    if name == "manifest.json":
+    if name == MANIFEST:
         return data == record.data
     if name.endswith(".dvc"):
         path = name.removesuffix(".dvc")

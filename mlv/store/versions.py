@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mlv.store.objects import Entry, Object
 
 FOLDER = "registry"
+POINTER, MANIFEST = "pointer.json", "manifest.json"
 _MOST_TREES = 256
 _MANY = 500  # manifests; from there on, what reads them faster is worth its import
 # How the local registry branch stands to the remote's, as far as it was fetched.
@@ -40,6 +41,16 @@ _OBJECT = b"object "
 def folder_of(model: str) -> str:
     """Give the path of a model's folder in the tree."""
     return f"{FOLDER}/{model}"
+
+
+def pointer_path(model: str) -> str:
+    """Give the path of a model's pointer in the tree."""
+    return f"{FOLDER}/{model}/{POINTER}"
+
+
+def manifest_path(model: str) -> str:
+    """Give the path of a model's manifest in the tree."""
+    return f"{FOLDER}/{model}/{MANIFEST}"
 
 
 def tag_ref(version: Version) -> str:
@@ -74,6 +85,11 @@ class Tip(NamedTuple):
     local: str | None
     remote: str | None
     relation: str
+
+    @classmethod
+    def at(cls, commit: str) -> Tip:
+        """Take a commit for the tip of the registry branch."""
+        return cls(commit, commit, None, LOCAL_ONLY)
 
 
 class Tag(NamedTuple):
@@ -209,12 +225,11 @@ class Versions:
 
     def pointer(self, tip: Tip, model: str) -> Pointer:
         """Read a model's pointer; that of a model never staged or promoted is empty."""
-        folder = folder_of(model)
-        data = self.blob(tip.commit, f"{folder}/pointer.json")
+        data = self.blob(tip.commit, pointer_path(model))
         if data is not None:
             return pointers.parse(data, model)
-        if self.blob(tip.commit, f"{folder}/manifest.json") is not None:
-            raise self.vanished(tip, f"{folder}/pointer.json")
+        if self.blob(tip.commit, manifest_path(model)) is not None:
+            raise self.vanished(tip, pointer_path(model))
         return pointers.empty(model)
 
     def vanished(self, tip: Tip, what: str) -> IntegrityError:
@@ -246,7 +261,7 @@ class Versions:
         removed = self.git.run(
             "log", "-m", "--first-parent", "--no-show-signature", "--no-renames",
             "--diff-filter=D", "--name-only", "-z", "--format=", tip.commit, *known,
-            "--", f":(top,glob){FOLDER}/*/pointer.json",
+            "--", f":(top,glob){FOLDER}/*/{POINTER}",
         )  # fmt: skip
         for path in set(removed.decode(errors="replace").split("\0")) - {""}:
             if self.blob(tip.commit, path) is None and not self._was_taken_back(tip.commit, path):
@@ -271,7 +286,7 @@ class Versions:
         folders = self.entries(commit, FOLDER) or []
         names = [e.name for e in folders if e.mode == FOLDER_MODE and is_model(e.name)]
         return pointers.is_first(before) and all(
-            self.blob(commit, f"{folder_of(name)}/pointer.json") is not None for name in names
+            self.blob(commit, pointer_path(name)) is not None for name in names
         )
 
     def remember_not_merged(self, commit: str) -> None:
@@ -396,10 +411,10 @@ class Versions:
 
         A release of the software may be called like a version; its tree has the pointer too.
         """
-        folder = folder_of(tag.version.model)
-        if self.blob(tag.commit, f"{folder}/pointer.json") is not None:
+        model = tag.version.model
+        if self.blob(tag.commit, pointer_path(model)) is not None:
             return None
-        return self.blob(tag.commit, f"{folder}/manifest.json")
+        return self.blob(tag.commit, manifest_path(model))
 
     def _unknown(self, version: Version) -> RegistryError:
         """Say why a version cannot be read: its tag is foreign, damaged, or not here."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlv.errors import ChangedMeanwhile, WorkspaceError
 from mlv.store import workbytes
 from mlv.store.git import NO_OBJECT, Git, Layout
-from mlv.store.objects import BLOB, FILE_MODE
+from mlv.store.objects import BLOB, REGULAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Stamp = tuple[int, int, int]
 # A file that somebody made executable still says the same.
-_PROGRAM_MODE = "100755"
 # In place of a stamp: git itself takes the index's lock.
 NEVER_LOCKED: Stamp = (0, 0, 0)
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 20, 0.05  # seconds
@@ -181,7 +180,7 @@ def _edited(git: Git, folder: str, before: Mapping[str, str]) -> str | None:
     for line in filter(None, listing.decode(errors="surrogateescape").split("\0")):
         facts, _, path = line.partition("\t")
         flag, mode, oid, _ = facts.split()
-        staged[path] = oid if mode in (FILE_MODE, _PROGRAM_MODE) else mode
+        staged[path] = oid if mode in REGULAR else mode
         if flag in "Ss":
             hidden.add(path)
     odd = {path for path in staged.keys() | before.keys() if staged.get(path) != before.get(path)}
