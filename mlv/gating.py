@@ -29,8 +29,8 @@ _BLOB = "blob"
 
 def gate_at(versions: Versions, commit: str, model: str) -> Gate:
     """Read a model's gate from a commit's mlv.yaml; `ConfigError` if that is wrong."""
-    data = versions.blob(commit, configs.FILE)
-    return OPEN if data is None else configs.parsed(data).of(model).gate
+    config = configs.read_at(versions, commit)
+    return OPEN if config is None else config.of(model).gate
 
 
 def verdict(

@@ -60,10 +60,9 @@ def check_commit(versions: Versions, tip: Tip, commit: str) -> None:
 
 def policy_at(versions: Versions, commit: str) -> Policy:
     """Read the policy that a commit's tree states; `ConfigError` if its mlv.yaml is wrong."""
-    data = versions.blob(commit, configs.FILE)
-    if data is None:
+    config = configs.read_at(versions, commit)
+    if config is None:
         return OFF
-    config = configs.parsed(data)
     required, path = config.require_signed, config.allowed_signers
     return Policy(required, path, _signers(versions, commit, path)) if required else OFF
 

@@ -8,7 +8,6 @@ from mlv.domain.names import is_model
 from mlv.errors import ConfigError, NotFound, RegistryError
 from mlv.store import config as configs
 from mlv.store.git import NO_OBJECT
-from mlv.store.objects import BLOB
 from mlv.store.versions import FOLDER, Versions
 
 if TYPE_CHECKING:
@@ -114,13 +113,8 @@ def at_base(git: Git, base: str) -> Versions:
 
     A commit that has none states nothing: it is where mlv is only being set up.
     """
-    data = _mlv_yaml(git, base)
-    return Versions(git, configs.Config() if data is None else configs.parse(data))
-
-
-def _mlv_yaml(git: Git, commit: str) -> bytes | None:
-    found = git.objects.read(f"{commit}:{configs.FILE}")
-    return found.data if found and found.kind == BLOB else None
+    nobodys = Versions(git, configs.Config())
+    return Versions(git, configs.read_at(nobodys, base) or nobodys.config)
 
 
 def parse_span(git: Git, span: str | None) -> tuple[str, str]:
@@ -137,7 +131,8 @@ def default_base(git: Git) -> str:
     itself there.
     """
     refs = git.refs(_REMOTES, _HEADS)
-    stated = {ref: config for ref, oid in refs.items() if (config := _stated(git, oid))}
+    nobodys = Versions(git, configs.Config())
+    stated = {ref: config for ref, oid in refs.items() if (config := _stated(nobodys, oid))}
     for ref, config in stated.items():
         if ref.startswith(_REMOTES) and ref.endswith("/HEAD"):
             wanted = f"{_REMOTES}{config.remote}/{config.branch}"
@@ -157,9 +152,8 @@ def default_base(git: Git) -> str:
     )
 
 
-def _stated(git: Git, commit: str) -> Config | None:
-    data = _mlv_yaml(git, commit)
+def _stated(versions: Versions, commit: str) -> Config | None:
     try:
-        return None if data is None else configs.parse(data)
+        return configs.read_at(versions, commit)
     except RegistryError:
         return None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mlv.store.git import Git
+    from mlv.store.versions import Versions
 
 FILE = "mlv.yaml"
 _LARGEST, _MOST_BRACKETS = 1_000_000, 1000
@@ -123,6 +124,12 @@ def read(git: Git) -> Config:
     return parse(found.data)
 
 
+def read_at(versions: Versions, commit: str) -> Config | None:
+    """Read the mlv.yaml of a commit; None if it has none, and states nothing."""
+    data = versions.blob(commit, FILE)
+    return None if data is None else _parsed(data)
+
+
 def parse(data: bytes) -> Config:
     """Read mlv.yaml; `ConfigError` names the line and the key that is wrong."""
     brackets = data.count(b"[") + data.count(b"{")
@@ -148,7 +155,7 @@ def parse(data: bytes) -> Config:
         raise ConfigError(f"{FILE}:{line}: {where} {wrong}", hint=_HINT) from None
 
 
-parsed = lru_cache(maxsize=32)(parse)  # of what several look at: the mlv.yaml of a commit
+_parsed = lru_cache(maxsize=32)(parse)  # several look at the mlv.yaml of one commit
 
 
 def _config(document: object) -> Config:
