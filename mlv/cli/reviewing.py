@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mlv.domain.gate import Outcome
-    from mlv.review.differences import Change, Metric
+    from mlv.review.differences import Difference, Metric
     from mlv.review.report import Check, Finding, Proposal, Report, Side
 
 _MOST = 10  # of each kind, where a list may be long
@@ -40,8 +40,7 @@ def _verdict(report: Report) -> str:
     what = show.plain(wording.lowered(wording.title(report)))
     if not report.passed:
         return f"{click.style('✗ refused', fg='red', bold=True)}: {what}"
-    forced = any(each.forced for each in report.proposals)
-    colour, word = ("yellow", f", {show.FORCED}") if forced else ("green", "")
+    colour, word = ("yellow", f", {show.FORCED}") if report.is_forced else ("green", "")
     return f"{click.style(f'✓ passed{word}', fg=colour, bold=True)}: {what}"
 
 
@@ -180,7 +179,7 @@ def _commit(side: Side) -> str:
     return f"{commit.oid[:_BRIEF]} {commit.subject} ({commit.author})"
 
 
-def _told(changes: list[Change]) -> str:
+def _told(changes: list[Difference]) -> str:
     if not changes:
         return "the same"
     return _listed([f"{c.name} {c.live or 'none'} → {c.proposed or 'none'}" for c in changes])

@@ -35,7 +35,7 @@ def check(case: Case, moved: Iterable[str]) -> Iterator[Finding]:
     blocks = bool(list(moved))
     others = []
     for each in case.change.touched:
-        if each.path.partition("/")[0].casefold() == "registry":
+        if each.is_in_registry:
             continue
         said = _said(case, each)
         if said:

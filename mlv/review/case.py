@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.names import Version
+from mlv.errors import NotFound
 from mlv.review.report import FAILED, NOT_CHECKED, PASSED, Check, Finding
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from mlv.domain.explaining import Verb
     from mlv.domain.pointer import Pointer
+    from mlv.errors import RegistryError
     from mlv.review.change import Change
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
@@ -81,6 +83,14 @@ class Looked(NamedTuple):
         if blocking:
             return Check(name, FAILED, self.skipped or self.findings[0].message)
         return Check(name, NOT_CHECKED if self.skipped else PASSED, self.skipped or self.detail)
+
+
+def of_tag(version: Version, error: RegistryError) -> Finding:
+    """Say what is wrong with a version's tag."""
+    message = error.message
+    if isinstance(error, NotFound) and version.tag not in message:
+        message = f"{version.tag}: {message}"
+    return Finding("tag", version.tag, message, error.hint)
 
 
 def looked(findings: Iterable[Finding], detail: str = "", skipped: str = "") -> Looked:

@@ -37,6 +37,11 @@ class Touched(NamedTuple):
     after: Leaf | None
 
     @property
+    def is_in_registry(self) -> bool:
+        """Whether it lies in registry/, also on a disk that knows no capitals."""
+        return self.path.partition("/")[0].casefold() == FOLDER
+
+    @property
     def model(self) -> str | None:
         """The model in whose folder it lies, if it lies in one."""
         top, _, rest = self.path.partition("/")

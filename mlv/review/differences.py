@@ -42,7 +42,7 @@ class Metric(NamedTuple):
         return {True: "better", False: "worse", None: "same"}[self.better]
 
 
-class Change(NamedTuple):
+class Difference(NamedTuple):
     """A name with another value; None where that side does not have it."""
 
     name: str
@@ -71,16 +71,16 @@ def metrics(proposal: Proposal) -> list[Metric]:
     ]
 
 
-def changed(live: Mapping[str, str], proposed: Mapping[str, str]) -> list[Change]:
+def changed(live: Mapping[str, str], proposed: Mapping[str, str]) -> list[Difference]:
     """Give what is not the same on both sides, by name."""
     return [
-        Change(name, live.get(name), proposed.get(name))
+        Difference(name, live.get(name), proposed.get(name))
         for name in sorted(live.keys() | proposed.keys())
         if live.get(name) != proposed.get(name)
     ]
 
 
-def data(proposal: Proposal) -> list[Change] | None:
+def data(proposal: Proposal) -> list[Difference] | None:
     """Give the data that changed; None where it is not known of both sides."""
     sides = _both(proposal)
     if sides is None or sides[0].data is None or sides[1].data is None:
@@ -88,13 +88,13 @@ def data(proposal: Proposal) -> list[Change] | None:
     return changed(sides[0].data, sides[1].data)
 
 
-def parameters(proposal: Proposal) -> list[Change]:
+def parameters(proposal: Proposal) -> list[Difference]:
     """Give the parameters of the stages that changed."""
     sides = _both(proposal)
     return changed(*(_parameters(side.manifest) for side in sides)) if sides else []
 
 
-def packages(proposal: Proposal) -> list[Change]:
+def packages(proposal: Proposal) -> list[Difference]:
     """Give the Python packages that changed, and Python itself."""
     sides = _both(proposal)
     return changed(*(_packages(side) for side in sides)) if sides else []

@@ -68,7 +68,7 @@ def _verdict(report: Report) -> str:
     what = _what(report)
     if not report.passed:
         return f"## {CROSS} Refused: {what}"
-    if any(each.forced for each in report.proposals):
+    if report.is_forced:
         return f"## {WARNING} Passed, forced past the gate: {what}"
     if report.findings:
         return f"## {TICK} Passed, with something worth a look: {what}"

@@ -122,6 +122,11 @@ class Report(NamedTuple):
         """Whether nothing keeps the change from being merged."""
         return not self.blocking
 
+    @property
+    def is_forced(self) -> bool:
+        """Whether something in it goes past the gate."""
+        return any(proposal.forced for proposal in self.proposals)
+
     def to_dict(self) -> dict[str, Any]:
         """Give it to a reader (docs/json.md)."""
         return {

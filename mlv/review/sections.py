@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mlv.domain.gate import Outcome, Verdict
-    from mlv.review.differences import Change, Metric
+    from mlv.review.differences import Difference, Metric
     from mlv.review.report import Proposal, Side
 
 TICK, CROSS, WARNING, DASH = "✅", "❌", "⚠️", "\N{HEAVY MINUS SIGN}"
@@ -169,40 +169,35 @@ def _changes(proposal: Proposal) -> list[str]:
         return []
     if live is None or live is proposed:
         return [f"- Trained from {_commit(proposed)}\n{_sizes(proposal)}"]
-    data = differences.data(proposal)
-    unknown = "- Data: not known of both versions"
-    parts = [
-        (_data_line(data), "Data", data or []) if data is not None else (unknown, "Data", []),
-        _told("Parameters", differences.parameters(proposal)),
-        _told("Packages", differences.packages(proposal)),
-    ]
-    lines = [_commits(proposal, live, proposed)]
-    lines += [line for line, _, _ in parts]
-    lines.append(_sizes(proposal))
+    parts = {
+        "Data": differences.data(proposal),
+        "Parameters": differences.parameters(proposal),
+        "Packages": differences.packages(proposal),
+    }
+    told = [_told(name, changes) for name, changes in parts.items()]
+    lines = [_commits(proposal, live, proposed), *told, _sizes(proposal)]
     folded = [
         details(f"{name}: {len(changes)} changed", _table(changes))
-        for _, name, changes in parts
-        if len(changes) > _MOST_INLINE
+        for name, changes in parts.items()
+        if changes and len(changes) > _MOST_INLINE
     ]
     return ["**What changed**", "\n".join(lines), *folded]
 
 
-def _data_line(changes: list[Change]) -> str:
-    return _told("Data", changes)[0]
-
-
-def _told(name: str, changes: list[Change]) -> tuple[str, str, list[Change]]:
+def _told(name: str, changes: Sequence[Difference] | None) -> str:
+    if changes is None:
+        return f"- {name}: not known of both versions"
     if not changes:
-        return f"- {name}: the same", name, changes
+        return f"- {name}: the same"
     if len(changes) > _MOST_INLINE:
-        return f"- {name}: **{len(changes)} changed**, below", name, changes
+        return f"- {name}: **{len(changes)} changed**, below"
     inner = [
         f"  - {code(each.name)}: {_value(each.live)} → {_value(each.proposed)}" for each in changes
     ]
-    return "\n".join([f"- {name}: **{len(changes)} changed**", *inner]), name, changes
+    return "\n".join([f"- {name}: **{len(changes)} changed**", *inner])
 
 
-def _table(changes: Sequence[Change]) -> str:
+def _table(changes: Sequence[Difference]) -> str:
     lines = [
         f"| {code(each.name)} | {_value(each.live)} | {_value(each.proposed)} |"
         for each in changes[:_MOST_CHANGES]

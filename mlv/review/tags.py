@@ -8,10 +8,9 @@ from mlv.audit.records import compare
 from mlv.domain.names import Version
 from mlv.domain.pointer import GATED
 from mlv.errors import NotFound, RegistryError
-from mlv.review.case import Looked, looked
+from mlv.review.case import Looked, looked, of_tag
 from mlv.review.past import Past
 from mlv.review.report import Finding
-from mlv.review.tree import of_tag
 from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
 from mlv.store.objects import COMMIT

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlv.domain.names import Version
-from mlv.errors import IntegrityError, NotFound, RegistryError
+from mlv.errors import IntegrityError, RegistryError
+from mlv.review.case import of_tag
 from mlv.review.report import Finding
 from mlv.store import versionfolder
 from mlv.store.objects import FILE_MODE, Entry
@@ -41,14 +42,6 @@ def check_folder(case: Case, model: str) -> Iterator[Finding]:
     )
 
 
-def of_tag(version: Version, error: RegistryError) -> Finding:
-    """Say what is wrong with a version's tag."""
-    message = error.message
-    if isinstance(error, NotFound) and version.tag not in message:
-        message = f"{version.tag}: {message}"
-    return Finding("tag", version.tag, message, error.hint)
-
-
 def _differences(
     folder: str, tag: str, expected: dict[str, Entry], found: dict[str, Entry]
 ) -> Iterator[Finding]:
@@ -82,7 +75,7 @@ def check_elsewhere(case: Case, moved: Iterable[str]) -> Iterator[Finding]:
     """Name what else is touched below registry/, where nothing but mlv writes."""
     known = set(moved)
     for each in case.change.touched:
-        if each.model is None and _is_below(each.path):
+        if each.model is None and each.is_in_registry:
             if not _is_guard(case, each):
                 yield _stray(each)
         elif each.model and known and each.model not in known:
@@ -91,11 +84,6 @@ def check_elsewhere(case: Case, moved: Iterable[str]) -> Iterator[Finding]:
                 f"{each.path} changes, though no pointer of {each.model!r} moves",
                 "leave other models as they are, or change them on their own",
             )  # fmt: skip
-
-
-def _is_below(path: str) -> bool:
-    """Whether a path is that of registry/, also on a disk that knows no capitals."""
-    return path.partition("/")[0].casefold() == FOLDER
 
 
 def _is_guard(case: Case, each: Touched) -> bool:
