@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mlv.initialisation import Initialised
     from mlv.keeping.purging import Purge
     from mlv.moving.promotion import Change
-    from mlv.proposing.branch import Proposed
+    from mlv.proposing.proposal import Proposed
     from mlv.references import Live
     from mlv.registering.registration import Registered
     from mlv.review.report import Report
@@ -312,7 +312,7 @@ class ModelRegistry:
         GitLab's push options, where that is possible. Proposing again brings it up to date.
         """
         from mlv.moving.planning import Asked
-        from mlv.proposing.branch import propose
+        from mlv.proposing.proposal import propose
 
         named = (refs,) if isinstance(refs, str) else tuple(refs)
         asked = Asked(action, named, tuple(models), tuple(from_), reason, force)

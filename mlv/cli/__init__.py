@@ -28,7 +28,7 @@ _COMMANDS = {
     "current": "reading",
     "history": "remembering",
     "at": "remembering",
-    "gate": "moving",
+    "gate": "judging",
     "stage": "moving",
     "promote": "moving",
     "rollback": "moving",

@@ -1,4 +1,4 @@
-"""gate, stage, promote, rollback."""
+"""stage, promote, rollback."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlv.cli import show
-from mlv.cli.options import PUSH, Session, command, complete_ref, ref_argument
+from mlv.cli.options import PUSH, Session, command, complete_ref
 from mlv.domain.names import name_of
-from mlv.errors import GateFailed
 
 if TYPE_CHECKING:
-    from mlv.domain.gate import Outcome, Verdict
     from mlv.moving.drafting import Moved
     from mlv.moving.promotion import Change
     from mlv.registry import ModelRegistry
@@ -32,48 +30,6 @@ _SAID = {
     "yank": "is yanked: nobody gets it any more",
     "unyank": "is archived: its yank is taken back",
 }
-
-
-@command(
-    ref_argument(),
-    click.option("--against", metavar="REF", shell_complete=complete_ref,
-                 help="Another version of the model; else the live one."),
-)  # fmt: skip
-def gate_command(session: Session, ref: str, against: str | None) -> None:
-    """Judge a version by the gate, rule by rule, and change nothing.
-
-    The gate is that of mlv.yaml on the registry branch. Exits with 3 if it is not met.
-    """
-    verdict = session.open().gate(ref, against)
-    if session.as_json:
-        show.as_json(verdict.to_dict())
-    elif session.quiet:
-        show.line("passed" if verdict.passed else "failed")
-    else:
-        show.lines(_judgement(verdict))
-    if not verdict.passed:
-        click.get_current_context().exit(GateFailed.exit_code)
-
-
-def _judgement(verdict: Verdict) -> list[str]:
-    champion = verdict.champion
-    against = f"held against {champion.tag}" if champion else "nothing is live"
-    colour, word = ("green", "passes") if verdict.passed else ("red", "does not pass")
-    tag = verdict.challenger.tag
-    lines = [f"{show.heading(tag)} {click.style(word, fg=colour)} the gate ({against})"]
-    rows = [
-        [_mark(outcome), show.plain(outcome.rule), outcome.kind, show.plain(outcome.message)]
-        for outcome in verdict.outcomes
-    ]
-    if not rows:
-        return [*lines, "  no rule applies: mlv.yaml states them (docs/configuration.md)"]
-    return [*lines, *show.table(["", "rule", "outcome", "why"], rows, keep=4)]
-
-
-def _mark(outcome: Outcome) -> str:
-    if outcome.blocks:
-        return click.style("✗", fg="red")
-    return click.style("✓", fg="green") if outcome.kind == "passed" else "-"
 
 
 @command(_REFS, REASON, FORCE, PUSH)

@@ -15,7 +15,7 @@ from mlv.errors import InvalidInput
 
 if TYPE_CHECKING:
     from mlv.moving.drafting import Moved
-    from mlv.proposing.branch import Proposed
+    from mlv.proposing.proposal import Proposed
 
 
 @command(

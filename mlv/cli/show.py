@@ -13,6 +13,8 @@ from mlv.domain import figures
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlv.domain.gate import Outcome
+
 number, size = figures.number, figures.size
 LIVE_MARK = "●"
 FORCED = "forced past the gate"
@@ -83,6 +85,14 @@ def status(name: str, width: int = 0) -> str:
 def time(stamp: str) -> str:
     """Write an RFC 3339 time in UTC to the minute."""
     return f"{stamp[:10]} {stamp[11:16]}Z"
+
+
+def mark(outcome: Outcome) -> str:
+    """Give the sign of what became of a rule of the gate."""
+    if outcome.blocks:
+        return click.style("✗", fg="red")
+    met = outcome.kind == "passed"
+    return click.style("✓", fg="green") if met else click.style("-", fg="yellow")
 
 
 def heading(text: str) -> str:

@@ -319,7 +319,7 @@ def test_a_forge_gets_no_more_than_it_takes(
     (ada, _), gh = three, fake("gh", "github.com")
     at(ada, GITHUB)
     monkeypatch.setattr(
-        "mlv.proposing.branch.text_of", lambda *_, **__: Text("t" * 500, "line\n" * 100_000)
+        "mlv.proposing.proposal.text_of", lambda *_, **__: Text("t" * 500, "line\n" * 100_000)
     )
     proposed = ada.registry.propose("v3")
     [made] = gh.requests

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from mlv.cli.reviewing import text
+from mlv.cli.report import text
 from mlv.domain import pointer as pointers
 from mlv.review.report import Check, Finding
 from tests.review.reports import BASE, HEAD, NEW, proposal, report, side

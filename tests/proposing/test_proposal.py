@@ -19,7 +19,7 @@ from mlv.domain.names import Version
 from mlv.domain.pointer import empty, promote
 from mlv.errors import GateFailed
 from mlv.moving.drafting import Moved
-from mlv.proposing.branch import branch_of
+from mlv.proposing.proposal import branch_of
 from mlv.store.gitremote import GitRemote
 
 if TYPE_CHECKING:

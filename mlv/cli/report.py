@@ -101,12 +101,7 @@ def _metric(row: Metric) -> list[str]:
 
 
 def _mark_of(outcomes: Sequence[Outcome]) -> str:
-    return _mark(min(outcomes, key=_rank)) if outcomes else ""
-
-
-def _mark(outcome: Outcome) -> str:
-    mark, colour = _MARKS[(FAILED, NOT_CHECKED, PASSED)[_rank(outcome)]]
-    return click.style(mark, fg=colour)
+    return show.mark(min(outcomes, key=_rank)) if outcomes else ""
 
 
 def _rank(outcome: Outcome) -> int:
@@ -125,7 +120,7 @@ def _gate(proposal: Proposal) -> Iterator[str]:
     told = f"{len(verdict.blocking)} of {total}"
     yield f"  gate: {click.style('not met', fg='red')}, {told}"
     for outcome in verdict.blocking[:_MOST]:
-        yield from _item(f"    {_mark(outcome)} ", f"{outcome.rule}: {outcome.message}")
+        yield from _item(f"    {show.mark(outcome)} ", f"{outcome.rule}: {outcome.message}")
     if len(verdict.blocking) > _MOST:
         yield f"    and {len(verdict.blocking) - _MOST} more"
 
