@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -110,9 +108,10 @@ def test_what_is_live_already_exits_with_0_and_says_so(three: Two, mlv: Mlv) -> 
     assert facts["changes"][0]["changed"] is False
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "said"),
-    [
+def test_what_cannot_be_proposed_is_refused(hub: Hub, three: Two, mlv: Mlv) -> None:
+    ada, _ = three
+    before = hub.refs()
+    for words, code, said in (
         ([], 2, "propose which version?"),
         (["v3", "--to", "v1"], 2, "--to goes with --rollback"),
         (["v3", "--force"], 2, "needs a reason"),
@@ -120,14 +119,7 @@ def test_what_is_live_already_exits_with_0_and_says_so(three: Two, mlv: Mlv) -> 
         (["v9"], 6, "there is no version v9"),
         (["--rollback", "nobody"], 6, "there is no model 'nobody'"),
         (["--rollback", "--to", "v3"], 1, "cannot roll back to model-v3"),
-    ],
-)
-def test_what_cannot_be_proposed_is_refused(
-    hub: Hub, three: Two, mlv: Mlv, words: list[str], code: int, said: str
-) -> None:
-    ada, _ = three
-    before = hub.refs()
-    done = mlv(ada.top, "propose", *words)
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr
-    assert hub.refs() == before
+    ):
+        done = mlv(ada.top, "propose", *words)
+        assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+        assert hub.refs() == before

@@ -129,9 +129,9 @@ def test_the_command_exits_with_3_where_it_refuses(world: World, mlv: Run) -> No
     done = mlv(world.top, "review", "main..proposal", "--format", "json")
     report = json.loads(done.stdout)
     assert (done.returncode, report["passed"]) == (3, False)
-    done = mlv(world.top, "review", "main..proposal", "--format", "md")
+    done = mlv(world.top, "review", "main..proposal", "--no-remote", "--format", "md")
     assert (done.returncode, "alongside" in done.stdout) == (3, True)
-    done = mlv(world.top, "review", "main..proposal", "-q")
+    done = mlv(world.top, "review", "main..proposal", "--no-remote", "-q")
     assert (done.returncode, done.stdout) == (3, "")
 
 
@@ -141,7 +141,7 @@ def test_only_what_is_recorded_as_forced_is_let_past_the_gate(world: World, mlv:
     report = world.review(force=True)
     assert report.passed
     assert report.proposals[0].forced
-    assert mlv(world.top, "review", "main..proposal", "--force").returncode == 0
+    assert mlv(world.top, "review", "main..proposal", "--no-remote", "--force").returncode == 0
     text = json.loads((world.top / "registry/fraud/pointer.json").read_text())
     del text["forced"]
     world.write("registry/fraud/pointer.json", json.dumps(text, indent=2) + "\n")
