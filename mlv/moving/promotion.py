@@ -132,6 +132,8 @@ def decide(versions: Versions, tip: Tip, plan: Plan) -> tuple[Moved, ...]:
         except StatusError as error:
             raise _with_reason(versions, tip, step, before, error) from error
         made = Moved(Version(step.model, number), before, after)
+        if plan.action == pointers.ROLLBACK and number != before.previous:
+            _check_was_live(versions, tip, made.version)
         moved.append(_judged(versions, tip, plan.action, made) if made.is_change else made)
         known[step.model] = moved[-1].after
     if not plan.force:
@@ -148,6 +150,25 @@ def _judged(versions: Versions, tip: Tip, action: str, made: Moved) -> Moved:
     verdict = gating.verdict(versions, tip.commit, version, to_stage=to_stage)
     after, _ = pointers.decide(made.before, action, version.number, forced=not verdict.passed)
     return made._replace(after=after, verdict=verdict)
+
+
+def _check_was_live(versions: Versions, tip: Tip, version: Version) -> None:
+    """Refuse to go back to what never was live: it may be archived by an undone yank alone.
+
+    The gate is not asked about a rollback, and would be passed by. Where history is cut off, it
+    cannot be told, and a rollback goes on.
+    """
+    from mlv.remembering.timeline import last_event
+
+    was_live = (pointers.PROMOTE, pointers.ROLLBACK)
+    if versions.git.is_shallow() or last_event(
+        versions, tip, version.model, version.number, was_live
+    ):
+        return
+    raise StatusError(
+        f"cannot roll back to {version.tag}: it never was live",
+        hint=f"mlv promote {version.tag} puts it live, if it meets the gate",
+    )
 
 
 def changes(moved: tuple[Moved, ...]) -> tuple[Moved, ...]:

@@ -43,5 +43,8 @@ def fraud(_fraud_mould: Path, tmp_path: Path, git: Callable[..., str]) -> Path:
     Beside it lie model.pkl, scaler.pkl and storage, its DVC remote.
     """
     shutil.copytree(_fraud_mould, tmp_path, symlinks=True, dirs_exist_ok=True)
-    git(tmp_path / "repo", "update-index", "--refresh")  # the copies are other inodes
-    return tmp_path / "repo"
+    repo = tmp_path / "repo"
+    config = repo / ".dvc" / "config"
+    config.write_text(config.read_text().replace("/STORAGE", str(tmp_path / "storage")))
+    git(repo, "commit", "--quiet", "--all", "--message", "Say where the bytes go")
+    return repo

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
     "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull", "verify",
-    "yank", "purge", "trust", "doctor", "check-push", "demo",
+    "yank", "purge", "trust", "doctor", "check-commit", "check-push",
+    "demo",
 ]  # fmt: skip
 
 
@@ -194,10 +195,10 @@ def test_json_of_the_first_promotion_and_of_one_that_changes_nothing(fraud: Path
 
 def test_json_of_init_says_what_was_made(tmp_path: Path, mlv: Mlv) -> None:
     made = answer(mlv(tmp_path, "init", "new", "--json"))
-    assert shape(made) == {"path": str, "branch": str, "made": [str], "notes": []}
+    assert shape(made) == {"path": str, "branch": str, "made": [str], "notes": [], "written": []}
     assert made["path"] == str(tmp_path / "new")
     again = answer(mlv(tmp_path / "new", "init", "--json"))
-    assert again == {"path": str(tmp_path / "new"), "branch": "main", "made": [], "notes": []}
+    assert again == {**made, "made": []}
 
 
 def test_json_of_a_problem_names_it(fraud: Path, mlv: Mlv, git: Git) -> None:
@@ -456,7 +457,7 @@ def test_versions_whose_bytes_are_not_here_are_no_failure_of_verify_all(
 
 
 def test_a_problem_of_the_registry_makes_status_exit_4(fraud: Path, mlv: Mlv, git: Git) -> None:
-    git(fraud, "reset", "--quiet", "--keep", "HEAD~3")  # before anything was live
+    git(fraud, "reset", "--quiet", "--keep", "HEAD~4")  # before anything was live
     git(fraud, "merge", "--quiet", "fraud-v1")
     done = mlv(fraud, "status")
     assert done.returncode == 4

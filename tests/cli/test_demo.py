@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from mlv.cli import cli, demo
 from mlv.errors import ConfigError, InvalidInput, ProgramError, RegistryError
+from mlv.store import templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +135,7 @@ def test_a_step_that_fails_is_shown_with_what_it_said_and_its_folder_is_kept(
     template.mkdir()
     (template / "train.py").write_text("raise SystemExit('no data')\n")
     (template / "dvc.yaml").write_text("stages:\n  train:\n    cmd: python train.py\n")
-    monkeypatch.setattr(demo, "_TEMPLATES", (template,))
+    monkeypatch.setattr(templates, "folder", lambda _: template)
     temporary = tmp_path / "a b"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))

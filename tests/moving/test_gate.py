@@ -69,6 +69,16 @@ def test_a_worse_version_is_refused_and_nothing_is_changed(
     assert git(registry.path, "rev-parse", "main") == tip
 
 
+def test_a_yank_that_is_taken_back_is_no_way_round_the_gate(registry: ModelRegistry) -> None:
+    registry.yank("v2", reason="Try")
+    registry.unyank("v2")
+    registry.promote("v3")
+    with pytest.raises(StatusError, match="fraud-v2: it never was live"):
+        registry.rollback(to="v2")
+    assert registry.rollback(to="v1") == "v1"
+    assert registry.rollback(to="v3") == "v3"  # which was
+
+
 def test_a_better_version_passes_and_leaves_no_trace(registry: ModelRegistry, git: Git) -> None:
     registry.stage("v3")
     registry.promote("v3", force=True, reason="To be sure")  # there is nothing to force
