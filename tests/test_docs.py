@@ -699,10 +699,9 @@ def test_every_error_is_documented_with_its_exit_code() -> None:
 
 
 def public_members() -> Iterator[tuple[str, Callable[..., Any] | None]]:
-    for name, member in vars(ModelRegistry).items():
-        if name.startswith("_"):
-            continue
-        yield name, None if isinstance(member, property) else getattr(ModelRegistry, name)
+    for name, member in inspect.getmembers(ModelRegistry):
+        if not name.startswith("_"):
+            yield name, None if isinstance(member, property) else member
 
 
 def test_every_method_is_documented_with_every_argument() -> None:
