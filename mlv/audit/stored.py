@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from mlv.domain.findings import Incomplete, Missing, Swapped
@@ -53,7 +54,8 @@ class Stored:
         self._asked: set[tuple[Place, str]] = set()
         self._listings: dict[tuple[Place, str], list[Member] | IntegrityError] = {}
         self._is_deep = False
-        self._sums: dict[str, str] = {}
+        # By MD5 and, since what a file is may be told by its name, by suffix.
+        self._sums: dict[tuple[str, str], str] = {}
         # Told of each file that was downloaded: of which version, what it is called, where it lies.
         self.inspect: Callable[[str, str, Path], None] | None = None
 
@@ -126,13 +128,14 @@ class Stored:
         )
 
     def _sha256(self, place: Place, md5: str, name: _Name, advance: Progress) -> str:
-        if md5 not in self._sums:
+        key = (md5, PurePosixPath(name.path).suffix.lower() if self.inspect else "")
+        if key not in self._sums:
             path = self._download(place, md5, advance)
-            self._sums[md5] = sha256_of(path)
+            self._sums[key] = sha256_of(path)
             if self.inspect:
                 self.inspect(*name, path)
             path.unlink()
-        return self._sums[md5]
+        return self._sums[key]
 
     # Pipeline outputs ---------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ _SECRETS = (
     "password", "passphrase", "secret", "token", "account_key", "access_key", "connection_string",
     "customer_key", "custom_auth_header",
 )  # fmt: skip
+_QUOTES = {ord(quote): None for quote in "'\""}
 _UNSET = ("", "false", "''", '""')
 
 
@@ -47,7 +48,7 @@ def dangers(config: bytes) -> Iterator[Danger]:
     for number, line in enumerate(config.decode(errors="replace").splitlines(), start=1):
         text = line.strip()
         if text.startswith("["):
-            section = text
+            section = text.replace(" ", "").replace("\t", "").translate(_QUOTES)
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or key.startswith(("#", ";")):
             continue

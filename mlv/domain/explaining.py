@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mlv.domain.pointer import Pointer
 
-_MOST_MOVED = 6  # versions; beyond, only one verb at a time is looked for
+_MOST_MOVED = 8  # versions, besides those that are yanked or purged: two verbs move no more
 
 
 class Verb(NamedTuple):
@@ -33,12 +33,34 @@ def explain(before: Pointer, after: Pointer) -> tuple[Verb, ...] | None:
     numbers = before.status.keys() | after.status.keys()
     changed = sorted(n for n in numbers if before.status_of(n) != after.status_of(n))
     aside = [verb for n in changed if (verb := _aside(before, after, n))]
-    moved = {after.current, after.staging, *changed, *(before.forced ^ after.forced)} - {None}
+    moved = {after.current, after.staging, *(before.forced ^ after.forced)} - {None}
+    moved |= set(changed) - {verb.number for verb in aside}
+    if len(moved) > _MOST_MOVED:
+        return None
+    if len(moved) + len(aside) <= _MOST_MOVED:
+        moved |= {verb.number for verb in aside}
+    aside_first = _take_aside(before, aside)
     for core in _cores(sorted(n for n in moved if n is not None)):
-        for verbs in ((*aside, *core), (*core, *aside)):
-            if take(before, verbs, after.forced) == after:
-                return verbs
+        if aside_first and take(aside_first, core, after.forced) == after:
+            return (*aside, *core)
+        core_first = take(before, core, after.forced)
+        if core_first and core_first.current == after.current and aside:
+            made = _take_aside(core_first, aside)
+            if made == after:
+                return (*core, *aside)
     return None
+
+
+def _take_aside(pointer: Pointer, verbs: Sequence[Verb]) -> Pointer | None:
+    """Take steps that each concern one version alone; there may be thousands."""
+    status = dict(pointer.status)
+    for verb in verbs:
+        known = {verb.number: status[verb.number]} if verb.number in status else {}
+        alone = take(pointer._replace(status=known), [verb], pointer.forced)
+        if alone is None:
+            return None
+        status |= alone.status
+    return pointer._replace(status=status)
 
 
 def take(pointer: Pointer, verbs: Sequence[Verb], forced: frozenset[int]) -> Pointer | None:
@@ -67,5 +89,4 @@ def _cores(numbers: Sequence[int]) -> Iterator[tuple[Verb, ...]]:
     single = [Verb(action, n) for action in pointers.MOVING for n in numbers]
     yield ()
     yield from ((verb,) for verb in single)
-    if len(numbers) <= _MOST_MOVED:
-        yield from permutations(single, 2)
+    yield from permutations(single, 2)

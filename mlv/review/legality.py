@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from mlv.review.case import Case
 
+_MOST_NAMED = 10
+
 
 def judge(case: Case, model: str) -> tuple[Move | None, list[Finding]]:
     """Say what a change does to a model's pointer (None: nothing), and what is wrong with it."""
@@ -199,12 +201,17 @@ def _illegal(before: Pointer, after: Pointer) -> list[Finding]:
     gone = sorted(before.status.keys() - after.status.keys())
     were_live = [n for n in gone if before.status[n] != pointers.STAGING]
     hint = _anew(before.model)
-    found = [Finding("pointer", path, f"no step of mlv moves it so: {', '.join(told)}", hint)]
+    found = [Finding("pointer", path, f"no step of mlv moves it so: {_listed(told)}", hint)]
     if were_live:
-        names = ", ".join(f"v{n}" for n in were_live)
+        names = _listed([f"v{n}" for n in were_live])
         message = f"{names} would be forgotten: the pointer lists every version that was live"
         found.append(Finding("history", path, message, hint))
     return found
+
+
+def _listed(parts: Sequence[str]) -> str:
+    more = len(parts) - _MOST_NAMED
+    return ", ".join(parts[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _name(number: int | None) -> str:

@@ -49,6 +49,8 @@ _NAMES = {
     ("zipfile", "ZipFile"), ("fileinput", "input"), ("numpy.lib.format", "read_array"),
     ("inspect", "getattr_static"),
 }  # fmt: skip
+# What picklescan refuses for what it may be given, which is a name as well, and judged as one.
+_CARRIERS = {("functools", "partial")}
 
 
 class Scan:
@@ -151,7 +153,7 @@ def _asked(name: str, path: Path, names: Iterable[tuple[str, str]]) -> set[tuple
         (each.module, each.name)
         for result in results
         for each in result.globals
-        if each.safety is SafetyLevel.Dangerous
+        if each.safety is SafetyLevel.Dangerous and (each.module, each.name) not in _CARRIERS
     }
 
 

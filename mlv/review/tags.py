@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record
 
 
+_MOST_NAMED = 20
+
+
 def read(case: Case, moves: Sequence[Move]) -> tuple[list[Record], list[Finding]]:
     """Read the versions that become live, staged or previous; say which cannot be read.
 
@@ -47,18 +50,26 @@ def read(case: Case, moves: Sequence[Move]) -> tuple[list[Record], list[Finding]
                 findings.append(of_tag(version, error))
             else:
                 records.append(record)
-        for number in sorted(move.after.status.keys() - move.before.status.keys()):
-            version = Version(move.model, number)
-            if version not in used:
-                findings += _unknown(case, version)
+        listed = move.after.status.keys() - move.before.status.keys()
+        findings += _unknown(case, [Version(move.model, n) for n in sorted(listed)], used)
     return records, findings
 
 
-def _unknown(case: Case, version: Version) -> Iterator[Finding]:
-    try:
-        case.versions.record(version)
-    except RegistryError as error:
-        yield of_tag(version, error)
+def _unknown(
+    case: Case, versions: Sequence[Version], besides: Sequence[Version]
+) -> Iterator[Finding]:
+    """Name those that cannot be read, until there are many: each one is asked for."""
+    named = 0
+    for version in versions:
+        if version in besides:
+            continue
+        try:
+            case.versions.record(version)
+        except RegistryError as error:
+            yield of_tag(version, error)
+            named += 1
+        if named == _MOST_NAMED:
+            return
 
 
 def check(case: Case, moves: Sequence[Move], records: Sequence[Record]) -> Looked:

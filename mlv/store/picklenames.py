@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+from functools import partial
 from math import prod
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -20,9 +21,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ARRAY = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+# By any other name, these would read bytes, or other files, where nothing here expects it.
+_READERS = ("NumpyArrayWrapper", "NDArrayWrapper", "ZNDArrayWrapper")
+_RECONSTRUCTORS = (("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor"))
+_TYPE = ("numpy", "dtype")
 _NPY = b"\x93NUMPY"
 _ZIP = b"PK\x03\x04"
-_DTYPE = re.compile(r"([?bhilqBHILQefdgFDGSUVOMmbiufc])(\d*)")
+_DTYPE = re.compile(r"([biufcSUVOMm])(\d+)")  # as numpy writes it: never without its size
+# Of a type's state: so many fields, whose last are its size, its alignment and its flags.
+_STATE = 8
+_OBJECTS = 1
 _CHUNK = 1 << 20
 _MOST_NAMES = 100_000
 _DEEPEST = 50  # pickles in pickles
@@ -168,11 +176,19 @@ class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
         super().__init__(stream)
         self._stream, self._names = stream, names
         self._knows_arrays, self._depth = knows_arrays, depth
+        # By id, and kept so that no other object gets that: the states of types; what was fetched.
+        self._states: dict[int, tuple[object, object]] = {}
+        self._shared: dict[int, object] = {}
+        self._named = self._made = self._built = 0  # arrays
 
     def find_class(self, module: str, name: str) -> _Named:
         self._names.add((module, name))
         if len(self._names) > _MOST_NAMES:
             raise ValueError("it names too much")
+        if self._knows_arrays and name.rpartition(".")[2] in _READERS:
+            if (module, name) != _ARRAY:
+                raise ValueError(f"{module}.{name} is no name by which joblib writes an array")
+            self._named += 1
         return _Named(module, name)
 
     def persistent_load(self, pid: object) -> object:
@@ -183,7 +199,23 @@ class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
 
     def _reduce(self) -> None:
         arguments = self.stack.pop()
-        self.stack[-1] = _Made(self.stack[-1], arguments)
+        by = self.stack[-1]
+        if isinstance(by, _Named) and tuple(by) in _RECONSTRUCTORS and _is_array(arguments):
+            by = arguments[0]  # as protocols 0 and 1 have it
+        self._made += _is_named(by, _ARRAY)
+        self.stack[-1] = _Made(by, arguments)
+
+    def _again(self, push: Callable[[Any], None]) -> None:
+        """Push what the memo holds, or what is on top, once more."""
+        push(self)
+        self._shared[id(self.stack[-1])] = self.stack[-1]
+        self._named += _is_named(self.stack[-1], _ARRAY)
+
+    def _stop(self) -> None:
+        """End; an array that is made otherwise than joblib does hides what is read of it."""
+        if not self._named == self._made == self._built:
+            raise ValueError("an array is made in another way than joblib makes one")
+        raise pickle._Stop(self.stack.pop())  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _newobj_ex(self) -> None:
         keywords = self.stack.pop()
@@ -202,17 +234,26 @@ class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
     def _build(self) -> None:
         state = self.stack.pop()
         made = self.stack[-1]
+        if isinstance(made, _Named):
+            raise pickle.UnpicklingError(f"it changes {made.module}.{made.name} itself")
         by = made.by if isinstance(made, _Made) else None
-        if isinstance(by, _Named) and tuple(by) == _ARRAY and self._knows_arrays:
+        if _is_named(by, _TYPE):
+            self._states[id(made)] = made, state
+        if _is_named(by, _ARRAY) and self._knows_arrays:
+            if {id(state), id(made)} & self._shared.keys():
+                raise ValueError("what an array is may have been changed meanwhile")
             self._skip_array(dict(_texts(state)))
+            self._built += 1
+            self.stack[-1] = _Made(None, made)  # the array, of which nothing more is read
 
     def _skip_array(self, state: dict[str, object]) -> None:
-        """Pass over an array as joblib reads it; one of objects is a pickle of its own."""
-        kind = _dtype(state.get("dtype"))
+        """Pass over an array as joblib reads it; one of objects is a pickle, which pickle reads."""
+        kind = self._size(state.get("dtype"))
         if kind is None:
             if self._depth >= _DEEPEST:
                 raise ValueError("it is nested too deeply")
-            _Follower(self._stream, self._names, depth=self._depth + 1).load()
+            depth = self._depth + 1
+            _Follower(self._stream, self._names, knows_arrays=False, depth=depth).load()
             return
         shape = state.get("shape")
         if not isinstance(shape, tuple) or not all(isinstance(n, int) for n in shape):
@@ -226,6 +267,23 @@ class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
             if not data:
                 raise EOFError("it ends inside an array")
             left -= len(data)
+
+    def _size(self, made: object) -> int | None:
+        """Give the bytes of an array's element; None where it holds objects."""
+        if not isinstance(made, _Made) or not _is_named(made.by, _TYPE):
+            raise ValueError("an array is of a type that is not known")
+        code = made.arguments[0] if isinstance(made.arguments, tuple) and made.arguments else None
+        found = _DTYPE.fullmatch(code) if isinstance(code, str) else None
+        if found is None:
+            raise ValueError("an array is of a type that is not known")
+        letter, size = found[1], int(found[2]) * (4 if found[1] == "U" else 1)
+        _, state = self._states.get(id(made), (made, None))
+        if state is None:
+            return None if letter == "O" else size
+        *_, stated, _, flags = state[:_STATE] if isinstance(state, tuple) else (None, None, None)
+        if not isinstance(flags, int) or stated != (size if letter in "SUV" else -1):
+            raise ValueError("an array is of a type that is not known")
+        return None if flags & _OBJECTS else size
 
     def _empty_pairs(self) -> None:
         self.append(_Pairs())
@@ -266,24 +324,25 @@ class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
         (pickle.SETITEMS, _setitems), (pickle.APPEND, _drop_one), (pickle.APPENDS, _drop),
         (pickle.EMPTY_SET, _empty), (pickle.ADDITEMS, _drop), (pickle.FROZENSET, _gathered),
         (pickle.EMPTY_LIST, _empty), (pickle.LIST, _gathered),
+        (pickle.STOP, _stop),
     ):  # fmt: skip
         dispatch[_opcode[0]] = _method
+    for _opcode in (pickle.GET, pickle.BINGET, pickle.LONG_BINGET, pickle.DUP):
+        dispatch[_opcode[0]] = partial(_again, push=dispatch[_opcode[0]])
+
+
+def _is_named(by: object, name: tuple[str, str]) -> bool:
+    return isinstance(by, _Named) and tuple(by) == name
+
+
+def _is_array(arguments: object) -> bool:
+    return isinstance(arguments, tuple) and bool(arguments) and _is_named(arguments[0], _ARRAY)
 
 
 def _texts(state: object) -> Iterator[tuple[str, object]]:
-    for key, value in state if isinstance(state, _Pairs) else ():
-        if isinstance(key, str):
-            yield key, value
-
-
-def _dtype(made: object) -> int | None:
-    """Give the bytes of an array's element; None where it holds objects."""
-    arguments = made.arguments if isinstance(made, _Made) else None
-    code = arguments[0] if isinstance(arguments, tuple) and arguments else None
-    found = _DTYPE.fullmatch(code) if isinstance(code, str) else None
-    if found is None:
-        raise ValueError("an array is of a type that is not known")
-    letter, size = found[1], int(found[2] or 0)
-    if letter == "O":
-        return None
-    return 4 * size if letter == "U" else size
+    if not isinstance(state, _Pairs):
+        raise pickle.UnpicklingError("what an array is, is not said as joblib says it")
+    for key, value in state:
+        if not isinstance(key, str):
+            raise pickle.UnpicklingError("what an array is, is not said as joblib says it")
+        yield key, value

@@ -37,3 +37,11 @@ def test_a_dangerous_line_is_found(line: str, why: str) -> None:
 )
 def test_what_is_plain_passes(line: str) -> None:
     assert list(dangers(f"['remote \"s\"']\n{line}\n".encode())) == []
+
+
+@pytest.mark.parametrize("section", ["[state]", "[ index ]", "['state']", '\t[ "index" ] # kept'])
+def test_where_dvc_keeps_what_it_loads_is_found_however_its_section_is_written(
+    section: str,
+) -> None:
+    assert [found.line for found in dangers(f"{section}\n\tdir = ../here\n".encode())] == [2]
+    assert not list(dangers(f"[cache]\n{section.replace('[', '# [')}\ndir = here\n".encode()))

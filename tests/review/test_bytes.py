@@ -193,3 +193,14 @@ def test_a_pickle_that_cannot_be_followed_is_said_to_be_so(world: World) -> None
     report = world.review(deep=True)
     assert {finding.rule for finding in report.blocking} == {"pickle"}
     assert outcome(report, "pickles") == "failed"
+
+
+def test_the_same_bytes_under_another_name_are_looked_at_again(world: World) -> None:
+    """What breaks off is of no concern in a text, but is where it would be loaded."""
+    text, model = world.folder / "words.txt", world.folder / "words.pkl"
+    for path in (text, model):
+        path.write_bytes(b"cos\nsystem\n(S'true'\ntR\xff")
+    fraud = ModelRegistry(world.top, "fraud", notify=lambda _: None)
+    fraud.register(text, model, metrics={"auc": 0.95}, push=True)
+    world.propose("promote", "fraud-v5")
+    assert ("pickle", "fraud-v5") in found(world.review(deep=True))

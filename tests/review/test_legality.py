@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from mlv.review.report import Report
     from tests.review.conftest import World
+
+SOON, MANY = 20, 100  # seconds, and findings
 
 
 def rules(report: Report) -> set[str]:
@@ -176,3 +179,13 @@ def test_the_first_step_of_a_model_may_be_reverted(world: World) -> None:
     report = world.review()
     assert report.findings == ()
     assert report.proposals[0].after.current is None
+
+
+def test_a_pointer_of_thousands_that_do_not_exist_is_refused_in_a_few_words(world: World) -> None:
+    world.start()
+    world.edit_pointer(status={f"v{n}": "archived" for n in range(100, 5000)})
+    began = time.monotonic()
+    report = world.review()
+    assert time.monotonic() - began < SOON
+    assert 0 < len(report.blocking) < MANY
+    assert all(len(finding.message) < MANY * 10 for finding in report.blocking)

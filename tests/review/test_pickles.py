@@ -6,6 +6,7 @@ import lzma
 import os
 import pickle
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -15,7 +16,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from mlv.review.case import Look
 from mlv.review.pickles import Scan
@@ -141,12 +142,106 @@ def test_what_mlv_would_not_load_is_worth_a_look(tmp_path: Path) -> None:
     assert not finding.blocks
 
 
+# What an array hides: after the first one, neither pickle nor a scanner of opcodes reads on.
+RUNS = text("os") + text("system") + pickle.STACK_GLOBAL + text("true") + b"\x85R"
+STOPS = b".\xff\xff"
+
+
+def number(value: int) -> bytes:
+    return pickle.BININT + value.to_bytes(4, "little", signed=True)
+
+
+def named(module: str, name: str) -> bytes:
+    return text(module) + text(name) + pickle.STACK_GLOBAL
+
+
+def pairs(**parts: bytes) -> bytes:
+    return b"}(" + b"".join(text(key) + value for key, value in parts.items()) + b"u"
+
+
+def kind(code: str, *state: int) -> bytes:
+    """Write a type; ``state`` are its size, its alignment and its flags."""
+    made = named("numpy", "dtype") + text(code) + b"\x89\x88\x87R"
+    stated = b"(" + number(3) + text("|") + b"NNN" + b"".join(map(number, state)) + b"tb"
+    return made + (stated if state else b"")
+
+
+def said(of: bytes, length: int) -> bytes:
+    shape = number(length) + pickle.TUPLE1
+    plain = {"order": text("C"), "allow_mmap": b"\x89"}
+    return pairs(subclass=named("numpy", "ndarray"), shape=shape, dtype=of, **plain)
+
+
+def array(of: bytes, length: int, data: bytes, made: bytes | None = None) -> bytes:
+    return (made or WRAPPER + b")\x81") + said(of, length) + b"b" + data
+
+
+WRAPPER = named("joblib.numpy_pickle", "NumpyArrayWrapper")
+FIRST = array(kind("u1"), len(STOPS), STOPS) + b"0"
+INNER = b"\x80\x04" + RUNS + b"."
+IN_ARRAYS = {
+    "of a pickle that pickle reads": FIRST
+    + array(kind("O8"), 1, b"\x80\x04" + array(kind("u1"), len(RUNS), RUNS) + b"."),
+    "that is called by a longer name": array(
+        kind("u1"), 3, STOPS + RUNS, named("joblib", "numpy_pickle.NumpyArrayWrapper") + b")\x81"
+    ),
+    "that a function makes": array(
+        kind("u1"), 3, STOPS + RUNS, named("copyreg", "__newobj__") + WRAPPER + b"\x85R"
+    ),
+    "that is fetched from a list": array(
+        kind("u1"), 3, STOPS + RUNS,
+        named("builtins", "list.pop") + b"]" + WRAPPER + b")\x81a\x85R",
+    ),
+    "of a type without a size": array(kind("d"), 1, b"." + b"\xff" * 7 + RUNS),
+    "of a type of two sizes": array(kind("V1", 8, 1, 0), 1, b"0." + b"\xff" * 6 + RUNS),
+    "of a type that another function makes": array(
+        named("numpy", "result_type") + text("u1") + text("u8") + b"\x86R", 1,
+        b"0." + b"\xff" * 6 + RUNS,
+    ),
+    "of numbers that says it is of objects": FIRST
+    + array(kind("u1", -1, -1, 1), len(INNER), INNER),
+    "of parts that says it is of objects": FIRST + array(kind("V1", 1, 1, 1), len(INNER), INNER),
+    "whose shape is said twice": WRAPPER + b")\x81" + said(kind("u1"), 1)[:-1]
+    + named("builtins", "str") + text("dtype") + b"\x85R" + kind("u8") + b"ub"
+    + b"0." + b"\xff" * 6 + RUNS,
+    "that is changed meanwhile": said(kind("u1"), 1) + pickle.MEMOIZE
+    + named("builtins", "dict.update") + b"h\x00" + pairs(dtype=kind("u8")) + b"\x86R00"
+    + WRAPPER + b")\x81h\x00b0." + b"\xff" * 6 + RUNS,
+    "that is none any more": FIRST + array(kind("O8"), 1, b"\x80\x04)." )
+    + said(kind("u1"), len(RUNS)) + b"b" + RUNS,
+    "of a class that is changed": WRAPPER + b"N" + pairs(read=named("builtins", "id")) + b"\x86b0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", IN_ARRAYS.values(), ids=IN_ARRAYS)
+def test_no_array_hides_it(tmp_path: Path, data: bytes) -> None:
+    """What joblib takes for an array's bytes, and what it does not, is told as joblib tells it."""
+    (tmp_path / "model").write_bytes(b"\x80\x04" + data + b"0N.")
+    [finding] = scan(tmp_path / "model")
+    assert finding.blocks
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_honest_arrays_pass(tmp_path: Path, protocol: int) -> None:
+    parts = np.array([(1, 2.0, None)], dtype=[("a", "i4"), ("b", "f8"), ("c", "O")])
+    arrays = [
+        parts, parts[["a", "b"]].copy(), np.zeros(3, dtype=[("a", "i4"), ("b", "f8", (2, 2))]),
+        np.array(["2026-01-01"], dtype="M8[ns]"), np.array(["ab", "c"]), np.array([b"ab"]),
+        np.array([True]), np.arange(4, dtype=">f8"), np.zeros((0, 3)), np.array([None, {"a": 1}]),
+        np.random.default_rng(1), [parts] * 2,
+    ]  # fmt: skip
+    for each in arrays:
+        joblib.dump([each, np.arange(3.0)], tmp_path / "model", protocol=protocol)
+        assert scan(tmp_path / "model") == (), each
+
+
 @pytest.mark.parametrize("how", [0, 3], ids=["plain", "packed"])
 def test_honest_models_pass(tmp_path: Path, how: int) -> None:
     numbers, truth = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
     table = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "when": pd.to_datetime(["2026-01-01"] * 2)})
     models = [
         make_pipeline(StandardScaler(), LogisticRegression()).fit(numbers, truth),
+        FunctionTransformer(partial(np.clip, a_min=0, a_max=1)),
         RandomForestClassifier(n_estimators=3).fit(numbers, truth),
         {"table": table, "numbers": [numbers, np.float64(1), np.array(["a", None], dtype=object)]},
     ]
