@@ -333,6 +333,9 @@ def test_an_index_in_two_files_in_which_dvc_cannot_read_other_commits(
 ) -> None:
     git(tmp_path, "init", "--quiet", "--bare", "hub.git")
     git(live, "remote", "add", "origin", str(tmp_path / "hub.git"))
+    config = live / ".dvc" / "config"
+    config.write_text(config.read_text().replace("/STORAGE", str(tmp_path / "storage")))
+    git(live, "commit", "--quiet", "--all", "--message", "Say where the bytes go")
     git(live, "update-index", "--split-index")
     with pytest.raises(RegistryError, match="the index is split"):
         ModelRegistry(live).push()
