@@ -37,6 +37,18 @@ _MODULES = (
     "git", "dvc", "mlv", "yaml", "fsspec", "torch.hub", "numpy.f2py", "joblib.externals",
     "pandas.core.computation", "pandas.io.common", "requests", "http", "urllib3", "httpx",
     "aiohttp",
+    # Of Python itself.
+    "_bootsubprocess", "_ctypes", "_interpreters", "_testcapi", "_xxsubinterpreters", "compileall",
+    "distutils", "ftplib", "pkg_resources", "py_compile", "setuptools", "smtplib", "socketserver",
+    "tabnanny", "telnetlib", "unittest", "wsgiref", "zipapp", "zipimport",
+    # Of what DVC brings, and so lies beside every model.
+    "asyncssh", "attr._make", "billiard", "celery", "cloudpickle", "dill", "diskcache", "dulwich",
+    "dvc_data", "dvc_objects", "dvc_task", "fabric", "hydra", "invoke", "jinja2", "kombu", "mako",
+    "omegaconf", "paramiko", "psutil", "pydot", "pygit2", "pygments", "ruamel", "scmrepo",
+    "sqltrie",
+    # Of what models are made with.
+    "joblib.numpy_pickle_compat", "numexpr", "numpy.distutils", "numpy.testing",
+    "sklearn.utils._testing",
 )  # fmt: skip
 _NAMES = {
     ("builtins", "__import__"), ("__builtin__", "__import__"), ("_io", "open"), ("io", "open"),
@@ -47,8 +59,13 @@ _NAMES = {
     ("dill", "load"), ("dill", "loads"), ("pandas", "eval"), ("sympy", "sympify"),
     ("platform", "_syscmd_ver"), ("platform", "popen"), ("tarfile", "open"),
     ("zipfile", "ZipFile"), ("fileinput", "input"), ("numpy.lib.format", "read_array"),
-    ("inspect", "getattr_static"),
+    ("inspect", "getattr_static"), ("dataclasses", "_create_fn"),
+    ("dataclasses", "make_dataclass"), ("typing", "_eval_type"), ("typing", "get_type_hints"),
+    ("string", "Formatter.format"), ("numpy", "save"), ("numpy", "savetxt"), ("numpy", "memmap"),
+    ("numpy", "fromfile"), ("sqlite3", "connect"), ("dbm", "open"),
 }  # fmt: skip
+# By the class that has them: they take code, or write where they are told to.
+_METHODS = ("eval", "query", "to_csv", "to_pickle", "tofile")
 # What picklescan refuses for what it may be given, which is a name as well, and judged as one.
 _CARRIERS = {("functools", "partial")}
 
@@ -130,7 +147,8 @@ def _ways(module: str, name: str) -> Iterator[tuple[str, str]]:
 def _is_ours(module: str, name: str) -> bool:
     in_module = any(module == each or module.startswith(f"{each}.") for each in _MODULES)
     is_method_of_path = module.startswith("pathlib") and "." in name
-    return in_module or is_method_of_path or (module, name) in _NAMES
+    is_method_that_runs = name.rpartition(".")[2] in _METHODS and "." in name
+    return in_module or is_method_of_path or is_method_that_runs or (module, name) in _NAMES
 
 
 def _asked(name: str, path: Path, names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:

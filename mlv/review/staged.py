@@ -43,6 +43,8 @@ def check_staged(git: Git, index: Path | None = None) -> None:
     if staged.code == 0:
         return
     whole = git.run("write-tree", env=env).decode().strip()
+    if _is_published(git, head.oid, whole):
+        return
     parents = [part for oid in (head.oid, *_merged(git)) for part in ("-p", oid)]
     commit = git.line("commit-tree", whole, *parents, "-m", "Staged", env=_NOBODY)
     found = [finding for finding in _findings(git, head.oid, commit) if finding.blocks]
@@ -52,6 +54,14 @@ def check_staged(git: Git, index: Path | None = None) -> None:
             f"what is staged is not what mlv writes: {found[0].message}{more}",
             hint=f"{found[0].hint}; {_WITHOUT}" if found[0].hint else _WITHOUT,
         )
+
+
+def _is_published(git: Git, head: str, staged: str) -> bool:
+    """Whether it is the registry branch's folder as a whole, which a squashed merge brings."""
+    config = changes.at_base(git, head).config
+    refs = (f"refs/heads/{config.branch}", f"refs/remotes/{config.remote}/{config.branch}")
+    ours, *theirs = (git.objects.read(f"{name}:{FOLDER}") for name in (staged, *refs))
+    return ours is not None and any(each and each.oid == ours.oid for each in theirs)
 
 
 def _merged(git: Git) -> Sequence[str]:

@@ -57,6 +57,10 @@ def calling(module: str, name: str) -> bytes:
         "joblib load", "numpy load", "pandas read_pickle", "yaml unsafe_load", "runpy run_path",
         "_posixsubprocess fork_exec", "ctypes CDLL", "operator attrgetter", "shutil rmtree",
         "mlv.store.process run", "urllib.request urlopen", "requests get", "pathlib Path.unlink",
+        "psutil Popen", "pygments.lexers load_lexer_from_file", "hydra.utils instantiate",
+        "cloudpickle loads", "kombu.serialization pickle_loads", "distutils.spawn spawn",
+        "dulwich.hooks ShellHook", "pydot call_graphviz", "typing get_type_hints",
+        "dataclasses _create_fn", "pandas DataFrame.query", "_xxsubinterpreters run_string",
     ],
 )  # fmt: skip
 def test_what_runs_something_is_known(tmp_path: Path, name: str) -> None:

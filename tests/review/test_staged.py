@@ -135,3 +135,16 @@ def test_the_first_commit_of_a_repository_passes(tmp_path: Path, git: Git, mlv: 
     assert mlv(new, "init", "--hooks").returncode == 0
     git(new, "checkout", "--quiet", "--orphan", "other")
     commit(new, git)
+
+
+def test_a_squashed_merge_of_what_was_promoted_meanwhile_passes(live: Path, git: Git) -> None:
+    """Several steps in one, which nobody could tell from an edit, are the branch's own here."""
+    git(live, "switch", "--quiet", "--create", "work", "main~1")
+    git(live, "switch", "--quiet", "main")
+    registry = ModelRegistry(live, notify=lambda _: None)
+    for ref in ("v1", "v3", "v1"):
+        registry.promote(ref)
+    git(live, "switch", "--quiet", "work")
+    git(live, "merge", "--quiet", "--squash", "main")
+    commit(live, git)
+    assert git(live, "rev-parse", "work:registry") == git(live, "rev-parse", "main:registry")
