@@ -25,6 +25,8 @@ _ALONE = "propose it on its own, apart from the registry"
 _KNOWN = (
     (r"(\.github/|\.gitlab/|docs/)?codeowners", "who must approve which files"),
     (r"\.github/(workflows|actions)/.*|\.gitlab-ci\.ya?ml|\.gitlab/.*ya?ml", "what CI runs"),
+    (r"\.mlv/.*", "what deploys"),
+    (r"\.dvc/(cache|tmp)/.*", "what DVC takes for bytes that it fetched itself"),
     (r"(.*/)?\.dvcignore", "what DVC does not see"),
     (r"(.*/)?\.gitattributes", "how Git reads and writes files"),
 )

@@ -287,6 +287,18 @@ def another_place_for_the_bytes(desk: Desk) -> None:
     desk.commit()
 
 
+@passes(notes=("alongside",))
+def what_deploys(desk: Desk) -> None:
+    desk.write(".mlv/deploy", "#!/bin/sh\n")
+    desk.commit()
+
+
+@passes(notes=("alongside",))
+def an_object_in_the_cache(desk: Desk) -> None:
+    desk.write(".dvc/cache/files/md5/ab/cdef", "x")
+    desk.commit()
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.make.__name__ for case in CASES])
 def test_it_passes(desk: Desk, case: Case) -> None:
     case.make(desk)
