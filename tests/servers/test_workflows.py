@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import stat
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Team:
 
     def train(self, seed: int, roc_auc: float) -> str:
         """Register and publish a version; return its tag."""
-        (self.clone / "model.pkl").write_bytes(b"%d" % seed)
+        (self.clone / "model.pkl").write_bytes(pickle.dumps(seed))
         (self.clone / "metrics.json").write_text(json.dumps({"roc_auc": roc_auc}))
         return f"fraud-{did(self.mlv(self.clone, 'register', '--push', '--quiet')).strip()}"
 
@@ -164,8 +165,8 @@ def failed(ran: Ran) -> str:
     return ran.log
 
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def sha256(seed: int) -> str:
+    return hashlib.sha256(pickle.dumps(seed)).hexdigest()
 
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
@@ -181,12 +182,12 @@ def test_a_good_proposal_passes_goes_live_is_deployed_and_is_taken_back(
     before = team.merge(branch, how)
     assert team.live() == "fraud-v2"
     passed(team.ci.deploy(before))
-    assert team.deployed == [f"fraud fraud-v2 {sha256(b'2')}"]
+    assert team.deployed == [f"fraud fraud-v2 {sha256(2)}"]
 
     before = team.merge("main", "revert")
     assert team.live() == "fraud-v1"
     passed(team.ci.deploy(before))
-    assert team.deployed[1:] == [f"fraud fraud-v1 {sha256(b'1')}"]
+    assert team.deployed[1:] == [f"fraud fraud-v1 {sha256(1)}"]
 
 
 def test_a_bad_proposal_is_refused_in_the_one_comment_that_follows_it(team: Team) -> None:
