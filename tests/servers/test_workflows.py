@@ -261,7 +261,7 @@ def test_retraining_proposes_once_and_a_rollback_is_rehearsed(team: Team) -> Non
     assert "fraud would go back to v1" in log
     assert team.live() == "fraud-v2"
     for lost in team.shared.storage.objects():
-        if team.shared.storage.read(lost) == b"1":
+        if team.shared.storage.read(lost) == pickle.dumps(1):
             team.shared.storage.remove(lost)
     assert "of fraud to v1 would fail" in failed(team.ci.scheduled("rehearse"))
 
