@@ -121,8 +121,9 @@ def _path(kind: str, address: Address) -> str:
         owner, name = parts[-2:] if len(parts) > 1 else ("", parts[0])
         folder = f"users/{owner[1:]}" if owner.startswith("~") else f"projects/{owner.upper()}"
         return f"{folder}/repos/{name}"
-    if kind == AZURE and address.is_ssh and len(parts) == 4 and parts[0] == "v3":  # noqa: PLR2004
-        return f"{parts[1]}/{parts[2]}/_git/{parts[3]}"
+    match parts:
+        case ["v3", organisation, project, name] if kind == AZURE and address.is_ssh:
+            return f"{organisation}/{project}/_git/{name}"
     if kind == PAGURE and parts[0] == "forks":
         return "/".join(("fork", *parts[1:]))
     return address.path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,12 @@ from mlv.domain.names import check_model
 from mlv.references import References
 from mlv.store import config as configs
 from mlv.store.git import JOURNAL, Git, find
+from mlv.store.noprogress import no_progress
 from mlv.store.versions import DIVERGED, Versions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from mlv.domain.names import Version
     from mlv.domain.pointer import Pointer
@@ -40,7 +40,7 @@ class Opened:
     ) -> None:
         self.model = None if model is None else check_model(model)
         self._notify = notify or _log
-        self._progress = progress or _no_progress
+        self._progress = progress or no_progress
         self._git = Git(find(Path(path)))
         self._git.check_formats()
         self.config = configs.read(self._git)
@@ -124,8 +124,3 @@ def _log(note: str) -> None:
     import logging
 
     logging.getLogger("mlv").warning(note)
-
-
-@contextlib.contextmanager
-def _no_progress(what: str, size: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG001
-    yield lambda _: None

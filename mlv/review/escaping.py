@@ -89,5 +89,5 @@ def _seen(text: str) -> str:
 
 
 def _written_out(char: str) -> str:
-    number = ord(char)
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"  # noqa: PLR2004 - a byte
+    digits = f"{ord(char):02x}"
+    return f"\\u{digits:0>4}" if digits[2:] else f"\\x{digits}"

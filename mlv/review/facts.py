@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mlv.domain.names import Version
@@ -93,8 +94,7 @@ def _trained_from(versions: Versions, manifest: Manifest) -> Commit | None:
 def _commit_of(manifest: Manifest) -> str:
     """Give the commit that a manifest names, if it is the full name of one."""
     oid = manifest.data["lineage"].get("commit") or ""
-    is_oid = len(oid) == 40 and set(oid) <= set("0123456789abcdef")  # noqa: PLR2004 - SHA-1
-    return oid if is_oid else ""
+    return oid if re.fullmatch("[0-9a-f]{40}", oid) else ""
 
 
 def between(versions: Versions, live: Side | None, proposed: Side | None) -> Between | None:

@@ -12,6 +12,7 @@ from mlv.review.case import Looked, looked
 from mlv.review.report import Finding
 from mlv.store.dvc.apart import open_apart
 from mlv.store.git import SCRATCH
+from mlv.store.noprogress import no_progress
 from mlv.store.scratch import scratch
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mlv.review.case import Case
     from mlv.store.dvc.repository import Dvc
     from mlv.store.git import Git
-    from mlv.store.hashing import Progress
     from mlv.store.versions import Record
 
 _CONFIG, _LOCAL = ".dvc/config", ".dvc/config.local"
@@ -38,7 +38,7 @@ def check(
         return looked((), detail="no version comes into use")
     if not case.look.remote:
         return looked((), skipped="the DVC remote was not asked")
-    git, progress = case.versions.git, case.look.progress or _no_progress
+    git, progress = case.versions.git, case.look.progress or no_progress
     try:
         with _dvc(case) as dvc, Stored(dvc, git.layout, progress) as stored:
             stored.inspect = inspect
@@ -106,8 +106,3 @@ def _is_tracked(git: Git, commit: str) -> bool:
         errors="surrogateescape"
     )
     return any(path.casefold() in (_LOCAL, ".dvc") for path in listed.split("\0"))
-
-
-@contextlib.contextmanager
-def _no_progress(what: str, size: int) -> Iterator[Progress]:  # noqa: ARG001
-    yield lambda _: None

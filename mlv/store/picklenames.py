@@ -154,7 +154,12 @@ def _is_npy_of_objects(stream: IO[bytes]) -> bool:
     return "O" in header.partition("'descr'")[2].partition("'fortran_order'")[0]
 
 
-class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
+# The one that is written in Python, and can be followed; joblib builds on it too.
+_Unpickler = pickle._Unpickler  # noqa: SLF001 - it has no public name
+_Stop = pickle._Stop  # type: ignore[attr-defined]  # noqa: SLF001 - nor has how it ends
+
+
+class _Follower(_Unpickler):
     """Follows the opcodes, and gathers names."""
 
     # What `pickle` gives its own, and its types do not tell.
@@ -163,7 +168,7 @@ class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
     pop_mark: Callable[[], list[Any]]
     readline: Callable[[], bytes]
 
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_Unpickler.dispatch)
 
     def __init__(
         self,
@@ -215,7 +220,7 @@ class _Follower(pickle._Unpickler):  # noqa: SLF001 - joblib builds on it too
         """End; an array that is made otherwise than joblib does hides what is read of it."""
         if not self._named == self._made == self._built:
             raise ValueError("an array is made in another way than joblib makes one")
-        raise pickle._Stop(self.stack.pop())  # type: ignore[attr-defined]  # noqa: SLF001
+        raise _Stop(self.stack.pop())
 
     def _newobj_ex(self) -> None:
         keywords = self.stack.pop()
