@@ -12,7 +12,7 @@ from mlv.errors import ConfigError, IntegrityError, RegistryError
 from mlv.review.case import Move
 from mlv.review.past import Past
 from mlv.review.report import CHANGED, REVERT, Finding
-from mlv.store.objects import REGULAR
+from mlv.store.objects import FILE_MODE
 from mlv.store.versions import Tip, folder_of, pointer_path
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def judge(case: Case, model: str) -> tuple[Move | None, list[Finding]]:
     is_stale = bool(findings)
     if touched is None:
         return None, findings
-    if touched.after is not None and touched.after.mode not in REGULAR:
+    if touched.after is not None and touched.after.mode != FILE_MODE:
         what = f"{path} is no regular file"
         return None, [*findings, Finding("pointer", path, what, "only mlv writes it")]
     past = Past(case.versions, case.change.base, model)

@@ -492,6 +492,13 @@ def the_folder_of_another_model_changed_along(desk: Desk) -> None:
     desk.promote(BETTER)
 
 
+@refused("pointer", words="is no regular file")
+def a_pointer_that_may_be_run(desk: Desk) -> None:
+    desk.promote(BETTER)
+    desk.git("update-index", "--chmod=+x", POINTER)
+    desk.commit("Tidy up")
+
+
 @refused("folder", words="registry/fraud|link")
 def a_link_in_place_of_the_hash(desk: Desk) -> None:
     _link(desk, "registry/fraud/model.pkl.dvc", "../ranker/model.pkl.dvc")
