@@ -85,9 +85,10 @@ def _frame(frame: pd.DataFrame) -> Table:
 
 
 def _column(series: pd.Series) -> list[Any]:
-    missing = series.isna()
+    # Only where all are floats, NaN is a value; elsewhere it says that there is none.
+    missing = series.isna() & (not str(series.dtype).startswith(_FLOAT))
     return [
-        _plain(None if is_missing and not isinstance(value, float) else value, series.name)
+        None if is_missing else _plain(value, series.name)
         for value, is_missing in zip(series, missing, strict=True)
     ]
 
