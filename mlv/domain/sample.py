@@ -134,13 +134,13 @@ def _parse(document: Any) -> Sample:
 
 
 class Differences(NamedTuple):
-    """Of ``values`` values, ``count`` differ; the first at ``where``, by at most ``largest``.
+    """Of ``values`` values, ``differing`` differ; the first at ``where``, by at most ``largest``.
 
     ``where`` is "row 3", or "row 3, 'price'". ``largest`` is None where something else than
     numbers differs, or the shapes do, in which case ``shapes`` names both.
     """
 
-    count: int
+    differing: int
     values: int
     where: str = ""
     expected: Any = None

@@ -111,7 +111,7 @@ def _told(tag: str, sample: Sample, found: Differences) -> str:
         expected, answered = found.shapes
         return f"{tag} answers its sample with {answered}, not {expected}"
     said = (
-        f"{tag} does not answer its sample as when it was registered: {found.count} of "
+        f"{tag} does not answer its sample as when it was registered: {found.differing} of "
         f"{found.values} values differ, the first in {found.where}: "
         f"{found.found!r} instead of {found.expected!r}"
     )
