@@ -11,6 +11,7 @@
     |-- StorageError         1  the file system refused: full, read-only, unreadable
     |-- GateFailed           3  a rule of the gate is not met; carries the verdicts
     |-- IntegrityError       4  bytes, a manifest or a pointer are not what was registered
+    |   `-- PredictionDiffers   the bytes are, and yet the model answers something else here
     |-- ChangedMeanwhile     5  somebody else was faster; nothing was overwritten
     `-- NotFound             6  no such model, version or bytes
 
@@ -103,6 +104,10 @@ class IntegrityError(RegistryError):
     """Something is not what was registered."""
 
     exit_code = 4
+
+
+class PredictionDiffers(IntegrityError):
+    """A version does not answer its sample here as it did when it was registered."""
 
 
 class ChangedMeanwhile(RegistryError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlv.domain.manifest import Manifest
+    from mlv.domain.sample import Table
     from mlv.registry import ModelRegistry
     from mlv.store.config import ModelConfig
 
@@ -34,6 +35,9 @@ _FLAT = 'metrics are a flat object: {"roc_auc": 0.99}'
     click.option(
         "--artifact", "artifacts", multiple=True, metavar="ROLE=PATH", help="A further artifact."
     ),
+    click.option(
+        "--sample", metavar="FILE", help="A few input rows; the model's answer is kept with them."
+    ),
     PUSH,
 )
 def register_command(
@@ -45,6 +49,7 @@ def register_command(
     pairs: tuple[str, ...],
     meta: tuple[str, ...],
     artifacts: tuple[str, ...],
+    sample: str | None,
     push: bool | None,
 ) -> None:
     """Register a trained model as the next version.
@@ -70,9 +75,18 @@ def register_command(
     if file is None and stated.metrics:
         file = registry.path / stated.metrics
     numbers = {**(_read_metrics(file) if file else {}), **_numbers(pairs)}
-    registered = registry.register_all(sources, numbers, _metadata(meta), push=push)
+    rows = _sample(session, sample)
+    registered = registry.register_all(sources, numbers, _metadata(meta), sample=rows, push=push)
     is_pushed = registry.config.push if push is None else push
     _show(session, registry, registered.manifest, is_pushed=is_pushed)
+
+
+def _sample(session: Session, path: str | None) -> Table | None:
+    if path is None:
+        return None
+    from mlv.predicting.fingerprint import read_table
+
+    return read_table(session.path(path))
 
 
 def _model_path(

@@ -20,25 +20,32 @@ if TYPE_CHECKING:
     click.option("--all", "all_", is_flag=True, help="Audit every version, and the branch."),
     click.option("--remote", is_flag=True, help="Ask the Git and DVC remotes too (with --all)."),
     click.option("--deep", is_flag=True, help="Download and hash what the DVC remote has too."),
+    click.option("--predict", is_flag=True, help="Load it, and ask it its sample."),
 )
-def verify_command(session: Session, ref: str | None, all_: bool, remote: bool, deep: bool) -> None:
+def verify_command(
+    session: Session, ref: str | None, all_: bool, remote: bool, deep: bool, predict: bool
+) -> None:
     """Hash a version's bytes anew, or audit all; exit 4 if something is not what it was."""
     if bool(ref) == all_:
         raise InvalidInput("give one reference, or --all", hint="mlv verify fraud-v3")
     if ref and (remote or deep):
         raise InvalidInput("--remote and --deep go with --all", hint="mlv verify --all --remote")
+    if all_ and predict:
+        raise InvalidInput(
+            "--predict goes with one reference", hint="mlv verify fraud-v3 --predict"
+        )
     registry = session.open()
     if ref:
-        _verify_one(session, registry, ref)
+        _verify_one(session, registry, ref, predict=predict)
     else:
         _audit(session, registry.verify_all(remote=remote, deep=deep))
 
 
-def _verify_one(session: Session, registry: ModelRegistry, ref: str) -> None:
+def _verify_one(session: Session, registry: ModelRegistry, ref: str, *, predict: bool) -> None:
     tag = registry.resolve(ref).tag
     report: dict[str, Any] = {"tag": tag, "artifacts": {}, "error": None}
     try:
-        report["artifacts"] = registry.verify(ref)
+        report["artifacts"] = registry.verify(ref, predict=predict)
     except IntegrityError as error:
         report.update(error=error.message, hint=error.hint)
     if session.as_json:

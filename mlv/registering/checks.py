@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from mlv.domain.names import artifact_path, check_role
+from mlv.domain.sample import PATH as SAMPLE_PATH
 from mlv.errors import ConfigError, InvalidInput, WorkspaceError
 from mlv.store.disk import storage_error
 from mlv.store.objects import TREE
@@ -78,6 +79,8 @@ def check_dvc(git: Git, dvc: Dvc, source: Source, top: Path, request: Request) -
     dvc.check_remote()
     folder = top / FOLDER / request.model
     paths = [folder / artifact_path(role, path.name) for role, path in request.sources.items()]
+    if request.sample is not None:
+        paths.append(folder / SAMPLE_PATH)
     hidden = dvc.hidden(paths)
     if hidden:
         raise ConfigError(

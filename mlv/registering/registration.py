@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlv.domain import manifest as manifests
 from mlv.domain.manifest import MODEL, Artifact, Manifest
 from mlv.domain.names import artifact_path
+from mlv.domain.sample import ROLE as SAMPLE
 from mlv.errors import InvalidInput, RegistryError, WorkspaceError
 from mlv.registering.checks import check_dvc, check_repository, check_source
 from mlv.registering.publication import free_version, publish
+from mlv.registering.sampling import store_sample
 from mlv.store import dvcfiles, lineage, modelclass
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.locks import bytes_lock
@@ -53,7 +55,7 @@ def register(
     with open_dvc(git.layout) as dvc:
         notes = check_dvc(git, dvc, source, top, request)
         metadata = _metadata(request, source, config)
-        free_version(versions, request.model)
+        version = free_version(versions, request.model)
         folder = top / FOLDER / request.model
         surveys = _survey(dvc.cache, request, folder)
         for role, survey in surveys.items():
@@ -62,6 +64,8 @@ def register(
                 notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
         with bytes_lock(git.layout.common_dir, shared=True):  # until a tag names the bytes
             artifacts = _store(dvc.cache, request, folder, surveys, progress)
+            if request.sample is not None:
+                artifacts[SAMPLE] = store_sample(dvc.cache, artifacts, request.sample, version)
             facts = _lineage(versions, source, request, artifacts, top, notes)
             notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
             manifest = publish(versions, request, source, artifacts, metadata, facts)

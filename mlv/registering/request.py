@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.manifest import check_metadata, check_metrics
+from mlv.domain.sample import ROLE as SAMPLE
 from mlv.errors import InvalidInput
+from mlv.predicting.fingerprint import input_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mlv.domain.sample import Table
 
     AnyPath = str | os.PathLike[str]
 
@@ -22,6 +26,7 @@ class Request(NamedTuple):
     sources: Mapping[str, Path]
     metrics: Mapping[str, float]
     metadata: Mapping[str, Any]
+    sample: Table | None = None
 
     @classmethod
     def of(
@@ -30,10 +35,17 @@ class Request(NamedTuple):
         sources: Mapping[str, AnyPath],
         metrics: Mapping[str, float],
         metadata: Mapping[str, Any],
+        sample: Any = None,
     ) -> Request:
-        """Check paths, metrics and metadata; `InvalidInput` names what is wrong."""
+        """Check paths, metrics, metadata and sample; `InvalidInput` names what is wrong."""
+        if SAMPLE in sources:
+            raise InvalidInput(
+                f"the role {SAMPLE!r} is that of a version's sample",
+                hint="give the input as sample=, or on the command line as --sample FILE",
+            )
         paths = {role: _absolute(role, path) for role, path in sources.items()}
-        return cls(model, paths, check_metrics(metrics), check_metadata(metadata))
+        given = None if sample is None else input_table(sample)
+        return cls(model, paths, check_metrics(metrics), check_metadata(metadata), given)
 
 
 def sources_of(

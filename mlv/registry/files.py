@@ -10,8 +10,11 @@ from mlv.registry.opened import Opened
 from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mlv.domain.findings import Outcome
     from mlv.domain.names import Version
+    from mlv.predicting.predictor import Predictor
     from mlv.registry.opened import AnyPath
     from mlv.trust import Trust
 
@@ -49,21 +52,40 @@ class HandsOut(Opened):
         with on_disk(out):
             return handout.copy_out(self.artifacts(ref), out)
 
-    def load(self, ref: str = "@production") -> dict[str, Any]:
+    def load(
+        self,
+        ref: str = "@production",
+        *,
+        loaders: Mapping[str, Callable[[Path], Any]] | None = None,
+    ) -> dict[str, Any]:
         """Load a version, that in production unless one is named; every byte is verified first.
 
         ``model`` and ``preprocessor`` are the objects (None for a preprocessor that was declined;
-        a Path where the file is no pickle), further roles are Paths.
+        a Path where nothing loads such a file), further roles are Paths. ``loaders`` are the
+        caller's own, by suffix (``.onnx``) or role.
         """
-        from mlv.store import files
+        from mlv.predicting.loaders import load_files
 
-        return files.load(self.artifacts(ref))
+        return load_files(self.artifacts(ref), loaders)
 
-    def verify(self, ref: str, *, fetch: bool = True) -> dict[str, str]:
+    def predictor(
+        self,
+        ref: str = "@production",
+        *,
+        loaders: Mapping[str, Callable[[Path], Any]] | None = None,
+    ) -> Predictor:
+        """Load a version as `load` does, to be asked: ``registry.predictor().predict(X)``."""
+        from mlv.predicting.predictor import Predictor
+
+        files = self.artifacts(ref)
+        return Predictor.load(self.record(ref).manifest, files, loaders)
+
+    def verify(self, ref: str, *, fetch: bool = True, predict: bool = False) -> dict[str, str]:
         """Hash a version's bytes here anew, wherever they lie: ``{role: "ok" | "not here"}``.
 
         `IntegrityError` names the artifact, the SHA-256 expected and the one found. ``fetch``
-        brings bytes that are not here from the DVC remote first.
+        brings bytes that are not here from the DVC remote first. ``predict`` also loads the
+        version and asks it its sample, which `PredictionDiffers` if it answers something else.
         """
         from mlv.store import files, versionfolder
 
@@ -71,7 +93,10 @@ class HandsOut(Opened):
         versionfolder.read(self._versions, record)
         # Of what was purged, nothing is to be found elsewhere.
         fetch = fetch and self._status(record.manifest.version) != pointers.PURGED
-        return files.verify(self._git.layout, record, self._progress, fetch=fetch)
+        states = files.verify(self._git.layout, record, self._progress, fetch=fetch)
+        if predict:
+            self.predictor(record.manifest.version.tag).check()
+        return states
 
     def verify_all(self, *, remote: bool = False, deep: bool = False) -> list[Outcome]:
         """Audit every version, of the bound model or of all, and the registry branch.

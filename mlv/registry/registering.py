@@ -29,6 +29,7 @@ class Registers(Shares):
         metadata: Mapping[str, Any] | None = None,
         artifacts: Mapping[str, AnyPath] | None = None,
         *,
+        sample: Any = None,
         push: bool | None = None,
     ) -> str:
         """Register a trained model; give the new version's name, ``v1``.
@@ -36,7 +37,10 @@ class Registers(Shares):
         Paths are files or directories, which are copied, never moved. The preprocessor is given,
         or declined with None ("it is inside the model"). ``metrics`` are finite numbers by name;
         ``metadata`` JSON values (`domain.manifest.METADATA` lists what a version should carry);
-        ``artifacts`` further paths by role. ``push`` publishes it; None is what mlv.yaml says.
+        ``artifacts`` further paths by role. ``sample`` is a small input (frame, array or list):
+        what the model answers to it now is kept, so that `verify`, `drill` and serving find a
+        machine on which it answers something else. ``push`` publishes it; None is what mlv.yaml
+        says.
         """
         from mlv.registering.request import sources_of
 
@@ -46,7 +50,9 @@ class Registers(Shares):
                 hint="preprocessor_path=..., or preprocessor_path=None if it is inside the model",
             )
         sources = sources_of(model_path, preprocessor_path, artifacts or {})
-        registered = self.register_all(sources, metrics or {}, metadata or {}, push=push)
+        registered = self.register_all(
+            sources, metrics or {}, metadata or {}, sample=sample, push=push
+        )
         return registered.manifest.version.name
 
     def register_all(
@@ -55,6 +61,7 @@ class Registers(Shares):
         metrics: Mapping[str, float],
         metadata: Mapping[str, Any],
         *,
+        sample: Any = None,
         push: bool | None = None,
     ) -> Registered:
         """Register artifacts by role, and give the manifest that was written."""
@@ -63,7 +70,7 @@ class Registers(Shares):
 
         self._git.forget_config()
         model = self._references.one_model()
-        request = Request.of(model, sources, metrics, metadata)
+        request = Request.of(model, sources, metrics, metadata, sample)
         is_pushed = self.config.push if push is None else push
         # Numbers go on from the remote's.
         fetched = self.fetch() if is_pushed else None

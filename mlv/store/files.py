@@ -1,15 +1,14 @@
-"""A version's files: handing them out, loading and verifying them."""
+"""A version's files: handing them out and verifying them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlv.errors import NotFound, RegistryError
-from mlv.store import handout, modelclass
+from mlv.errors import NotFound
+from mlv.store import handout
 from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from mlv.store.dvc.cache import Cache
@@ -34,36 +33,6 @@ def _open(layout: Layout) -> Dvc:
     from mlv.store.dvc.repository import open_dvc
 
     return open_dvc(layout)
-
-
-def load(files: Mapping[str, Path]) -> dict[str, Any]:
-    """Unpickle ``model`` and ``preprocessor`` of verified files; other roles stay Paths."""
-    loaded: dict[str, Any] = {"preprocessor": None}
-    for role, path in files.items():
-        if role in ("model", "preprocessor") and modelclass.is_pickle(path.name):
-            loaded[role] = _unpickle(path)
-        elif role != "manifest":
-            loaded[role] = path
-    return loaded
-
-
-def _unpickle(path: Path) -> object:
-    import joblib
-
-    try:
-        return joblib.load(path)
-    except ImportError as error:
-        raise RegistryError(
-            f"{path.name} needs a package that is not installed: {error}",
-            hint="requirements.txt in the version's folder lists what it was trained with: "
-            "git show TAG:registry/MODEL/requirements.txt",
-        ) from error
-    except Exception as error:
-        # What a model raises while it is unpickled can be anything.
-        raise RegistryError(
-            f"{path.name} is what was registered, but cannot be unpickled here: {error}",
-            hint="other versions of its packages may be installed: compare requirements.txt",
-        ) from error
 
 
 def verify(layout: Layout, record: Record, progress: ProgressBar, *, fetch: bool) -> dict[str, str]:

@@ -156,16 +156,21 @@ def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: 
         aside.mkdir()
         dvc.fetch([a.md5 for a in artifacts.values()], version.tag, progress)
         for artifact in artifacts.values():
-            _bring(dvc.cache, artifact, version, aside / artifact.path, progress)
+            bring(dvc.cache, artifact, version, aside / artifact.path, progress)
         (aside / MANIFEST).write_bytes(record.data)
         (aside / MANIFEST).chmod(0o444)
         _remember(aside, _stamps(aside, artifacts))
         _put_in_place(aside, folder, record)
 
 
-def _bring(
-    cache: Cache, artifact: Artifact, version: Version, target: Path, progress: Progress
+def bring(
+    cache: Cache,
+    artifact: Artifact,
+    version: Version,
+    target: Path,
+    progress: Progress | None = None,
 ) -> None:
+    """Link or copy an artifact from the cache to ``target``, and verify what lies there then."""
     from mlv.store.dvc.cache import link
 
     if not artifact.is_directory:
