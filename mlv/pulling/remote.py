@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mlv.domain.names import Reference, check_model
+from mlv.errors import ConfigError, NotFound, ProgramError
+from mlv.pulling import bringing
+from mlv.store import usercache
+from mlv.store.disk import on_disk
+from mlv.store.mirror import Mirror, check_url, shown
+from mlv.store.noprogress import no_progress
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.names import Version
+    from mlv.pulling.bringing import View
     from mlv.references import Live
     from mlv.store.hashing import ProgressBar
+    from mlv.store.versions import Record
 
     AnyPath = str | os.PathLike[str]
+
+_LOG = logging.getLogger("mlv")
+_SPANS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 class RemoteRegistry:
@@ -37,27 +51,79 @@ class RemoteRegistry:
         notify: Callable[[str], None] | None = None,
         progress: ProgressBar | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.model = None if model is None else check_model(model)
+        self.url = check_url(_absolute(str(url)))
+        self.offline = offline
+        self.cache = Path(cache).absolute() if cache else usercache.folder()
+        self._notify = notify or _LOG.info
+        self._progress = progress or no_progress
+        mirror = Mirror(self.cache, self.url)
+        self._mirror = Mirror(self.cache, self.url, whole=True) if mirror.is_whole else mirror
+        self._view: View | None = None
 
-    def refresh(self) -> None:
-        """Ask the remote what is live now; `ProgramError` if it cannot be reached."""
-        raise NotImplementedError
+    def __repr__(self) -> str:
+        """Name the registry and the model."""
+        return f"RemoteRegistry({shown(self.url)!r}, model={self.model!r})"
 
-    def catch_up(self) -> None:
+    # What is live -------------------------------------------------------------------------
+
+    def refresh(self, ref: str | None = None) -> None:
+        """Ask the remote what is live now; `ProgramError` if it cannot be reached.
+
+        With a reference, what else that needs of Git comes with it.
+        """
+        if self.offline:
+            raise ConfigError(
+                f"{shown(self.url)} is read offline: nothing is asked there",
+                hint="leave --offline (offline=True) out",
+            )
+        reference = Reference.parse(ref) if ref else None
+        with on_disk(self.cache):
+            self._mirror = bringing.refresh(self._mirror, self._bound(reference), reference)
+        self._view = None
+
+    def catch_up(self, ref: str | None = None) -> None:
         """Refresh; if the remote cannot be reached, tell how old what is here is, and go on."""
-        raise NotImplementedError
+        if self.offline:
+            return
+        try:
+            self.refresh(ref)
+        except ProgramError as error:
+            age = self._mirror.age()
+            if age is None:
+                raise
+            self._notify(f"{error.message}; going on with what was fetched {_ago(age)} ago")
 
     def current(self) -> Live:
         """Give the model's pointer as it was last fetched; only the first time asks the remote."""
-        raise NotImplementedError
+        return self._seen().references(self.model).live()
 
     def resolve(self, ref: str) -> Version:
         """Find the version that a reference means, by what was last fetched."""
-        raise NotImplementedError
+        return self._seen().references(self.model).resolve(ref)
+
+    def age(self) -> float | None:
+        """Seconds since the remote last answered; None if it never did."""
+        return self._mirror.age()
+
+    # Versions -----------------------------------------------------------------------------
 
     def manifest(self, ref: str) -> Manifest:
         """Give a version's manifest; its tag is fetched unless it is here."""
-        raise NotImplementedError
+        return self.record(ref).manifest
+
+    def record(self, ref: str) -> Record:
+        """Read the version that a reference means, whole and consistent."""
+        version = self.resolve(ref)
+        view = self._seen()
+        if not self.offline:
+            bringing.bring_version(self._mirror, view, version)
+        elif not bringing.is_here(self._mirror, version):
+            raise NotFound(
+                f"{version.tag} of {shown(self.url)} was never fetched here, and this is offline",
+                hint="once without --offline (offline=True) brings it",
+            )
+        return view.versions.record(version)
 
     def artifacts(self, ref: str = "@production") -> dict[str, Path]:
         """Give a version's files by role and its manifest: verified, read-only.
@@ -65,11 +131,22 @@ class RemoteRegistry:
         What is not here is fetched. One that was yanked or purged is refused, and one that is not
         signed as the registry requires.
         """
-        raise NotImplementedError
+        from mlv.pulling import delivery
+
+        record = self.record(ref)
+        view = self._seen()
+        view.check(record)
+        return delivery.hand_out(
+            self._mirror, view, record, self.cache, self._progress, offline=self.offline
+        )
 
     def copy_out(self, ref: str, target: AnyPath) -> dict[str, Path]:
         """Copy a version's verified files into a folder of the user's, as `ModelRegistry` does."""
-        raise NotImplementedError
+        from mlv.store import handout
+
+        out = Path(target).absolute()
+        with on_disk(out):
+            return handout.copy_out(self.artifacts(ref), out)
 
     def load(
         self,
@@ -77,4 +154,33 @@ class RemoteRegistry:
         loaders: Mapping[str, Callable[[Path], object]] | None = None,
     ) -> dict[str, Any]:
         """Load a version, that in production unless one is named; every byte is verified first."""
-        raise NotImplementedError
+        from mlv.predicting.loaders import load_files
+
+        return load_files(self.artifacts(ref), loaders)
+
+    def _bound(self, reference: Reference | None) -> str | None:
+        return (reference.model if reference else None) or self.model
+
+    def _seen(self) -> View:
+        """Read the mirror as it is now; only where nothing was ever fetched ask the remote."""
+        if self._mirror.age() is None and not self.offline:
+            self.refresh()
+        fresh = bringing.view(self._mirror)
+        if self._view is None or fresh.tip != self._view.tip:
+            self._view = fresh
+        return self._view
+
+
+def _absolute(url: str) -> str:
+    """Give a path as seen from everywhere; an address stays one, as git tells them apart."""
+    path = Path(url).expanduser()
+    before = url.partition("/")[0]
+    is_address = "://" in url or (":" in before and not path.exists())
+    is_odd = not url.strip() or url.startswith("-") or "::" in url
+    return url if is_address or is_odd else str(path.absolute())
+
+
+def _ago(seconds: float) -> str:
+    size, name = next((span for span in _SPANS if seconds >= span[0]), _SPANS[-1])
+    count = int(seconds // size)
+    return f"{count} {name}{'' if count == 1 else 's'}"

@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.store.disk import remove_tree
@@ -24,9 +24,24 @@ if TYPE_CHECKING:
     from mlv.domain.manifest import Artifact
     from mlv.domain.names import Version
     from mlv.store.dvc.cache import Cache
-    from mlv.store.dvc.repository import Dvc
     from mlv.store.hashing import Progress
     from mlv.store.versions import Record
+
+
+class Bytes(Protocol):
+    """Where objects are, and are brought from; a context manager."""
+
+    @property
+    def cache(self) -> Cache:
+        """The cache that has them."""
+
+    def fetch(self, md5s: list[str], name: str, progress: Progress) -> None:
+        """Bring objects into the cache, of directories also their files."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
 
 MANIFEST = "manifest.json"
 _SEEN = ".verified.json"
@@ -39,16 +54,16 @@ def folder_of(common_dir: Path, version: Version) -> Path:
 
 
 def hand_out(
-    common_dir: Path, record: Record, open_dvc: Callable[[], Dvc], progress: Progress
+    common_dir: Path, record: Record, open_bytes: Callable[[], Bytes], progress: Progress
 ) -> dict[str, Path]:
     """Give a version's files by role, and its manifest; every byte of them was verified.
 
-    DVC is opened only where the files are not here yet.
+    The source is opened only where the files are not here yet.
     """
     version, artifacts = record.manifest.version, record.manifest.artifacts
     folder = folder_of(common_dir, version)
     if not _is_whole(folder, record):
-        _build(folder, record, open_dvc, progress)
+        _build(folder, record, open_bytes, progress)
     elif not _is_as_seen(folder, artifacts):
         stamps = _stamps(folder, artifacts)
         check(folder, record, progress)
@@ -147,16 +162,18 @@ def _remember(folder: Path, stamps: Stamps) -> None:
         return  # a note that only saves time
 
 
-def _build(folder: Path, record: Record, open_dvc: Callable[[], Dvc], progress: Progress) -> None:
+def _build(
+    folder: Path, record: Record, open_bytes: Callable[[], Bytes], progress: Progress
+) -> None:
     """Link or copy a version's files aside, verify them, and rename them into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     artifacts, version = record.manifest.artifacts, record.manifest.version
-    with scratch(folder.parent.parent / ".scratch") as parent, open_dvc() as dvc:
+    with scratch(folder.parent.parent / ".scratch") as parent, open_bytes() as source:
         aside = parent / folder.name
         aside.mkdir()
-        dvc.fetch([a.md5 for a in artifacts.values()], version.tag, progress)
+        source.fetch([a.md5 for a in artifacts.values()], version.tag, progress)
         for artifact in artifacts.values():
-            bring(dvc.cache, artifact, version, aside / artifact.path, progress)
+            bring(source.cache, artifact, version, aside / artifact.path, progress)
         (aside / MANIFEST).write_bytes(record.data)
         (aside / MANIFEST).chmod(0o444)
         _remember(aside, _stamps(aside, artifacts))
@@ -171,26 +188,29 @@ def bring(
     progress: Progress | None = None,
 ) -> None:
     """Link or copy an artifact from the cache to ``target``, and verify what lies there then."""
-    from mlv.store.dvc.cache import link
-
     if not artifact.is_directory:
-        source = cache.object_path(artifact.md5)
-        assert source
-        link(source, target)
-        expect(artifact, version, sha256_of(target, progress), source)
+        source = _link(cache, artifact.md5, target)
+        expect(artifact, version, cache.sha256(artifact.md5, target, progress), source)
         return
     target.mkdir()
-    sums = []
+    sums, made = [], {target}
     for member in cache.members(artifact.md5, artifact.path):
-        source = cache.object_path(member.md5)
-        assert source
         path = target / member.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        link(source, path)
-        sums.append((member.path, sha256_of(path, progress)))
+        if path.parent not in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made.add(path.parent)
+        _link(cache, member.md5, path)
+        sums.append((member.path, cache.sha256(member.md5, path, progress)))
     found = listing_sha256(sums)
     if found != artifact.sha256:
         expect(artifact, version, found, _damaged(cache, artifact))
+
+
+def _link(cache: Cache, md5: str, target: Path) -> Path:
+    path = cache.object_path(md5)
+    assert path
+    cache.link(path, target)
+    return path
 
 
 def _damaged(cache: Cache, artifact: Artifact) -> Path:

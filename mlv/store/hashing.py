@@ -70,8 +70,22 @@ def _copy_small(source: int, target: int, progress: Progress) -> Digest:
     return Digest(md5.hexdigest(), sha256.hexdigest(), size)
 
 
+def copy_with_sha256(source: Path, target: Path, progress: Progress) -> str:
+    """Copy ``source`` to the new file ``target``, and give the SHA-256 of the copy."""
+    digest = hashlib.sha256()
+    with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+        if os.fstat(reader.fileno()).st_size > _SMALL:
+            _LargeCopy(target).follow(reader.fileno(), writer.fileno(), progress, [digest])
+            return digest.hexdigest()
+        while data := os.read(reader.fileno(), _BUFFER):
+            _write_all(writer.fileno(), data)
+            digest.update(data)
+            progress(len(data))
+    return digest.hexdigest()
+
+
 class _LargeCopy:
-    """One thread copies, two follow it through the copy and hash."""
+    """One thread copies, others follow it through the copy and hash."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -81,18 +95,24 @@ class _LargeCopy:
 
     def run(self, source: int, target: int, progress: Progress) -> Digest:
         md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        with ThreadPoolExecutor(2) as pool:
-            following = [pool.submit(self._follow, digest.update) for digest in (md5, sha256)]
+        self.follow(source, target, progress, [md5, sha256])
+        os.fsync(target)
+        return Digest(md5.hexdigest(), sha256.hexdigest(), self._copied)
+
+    def follow(
+        self, source: int, target: int, progress: Progress, digests: list[hashlib._Hash]
+    ) -> None:
+        """Copy, and have each digest taken of the copy in a thread of its own."""
+        with ThreadPoolExecutor(len(digests)) as pool:
+            following = [pool.submit(self._follow, digest.update) for digest in digests]
             try:
                 for count in _copy_chunks(source, target):
                     self._advance(count)
                     progress(count)
             finally:
                 self._advance(0, is_whole=True)
-            os.fsync(target)
             for each in following:
                 each.result()
-        return Digest(md5.hexdigest(), sha256.hexdigest(), self._copied)
 
     def _advance(self, count: int, *, is_whole: bool = False) -> None:
         with self._more:

@@ -217,6 +217,14 @@ class Cache:
                 absent += [m.md5 for m in self.members(md5, name) if not self.object_path(m.md5)]
         return absent
 
+    def link(self, source: Path, target: Path) -> None:
+        """Make ``target`` a read-only twin of an object."""
+        link(source, target)
+
+    def sha256(self, md5: str, twin: Path, progress: Progress | None) -> str:  # noqa: ARG002 - a cache that hashed it knows it by that
+        """Hash an object's twin."""
+        return sha256_of(twin, progress)
+
     # Deleting -----------------------------------------------------------------------------
 
     @property

@@ -1,0 +1,156 @@
+"""Downloading many objects at once, each hashed on its way; no object is asked after first."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from mlv.errors import ProgramError
+from mlv.store.dvc.asking import asking, callback
+from mlv.store.dvc.trouble import bound, is_absent, told
+from mlv.store.hashing import copy_with_sha256, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from mlv.domain.dvcconfig import Storage
+    from mlv.store.hashing import Progress
+
+    Arrived = Callable[[str, str], None]
+
+_THREADS = 4
+_AT_ONCE = {"s3": 48, "ssh": 64}
+_SOME = 16
+_SMALL = 1024 * 1024  # bytes; hashing less is sooner done than handed to a thread
+
+
+def _place(md5: str) -> str:
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+class FolderRemote:
+    """A remote that is a folder of this machine."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+
+    def download(self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived) -> None:
+        """See `Downloader`."""
+        if not self._folder.is_dir():
+            raise ProgramError(
+                f"the DVC remote {self._name!r} is the folder {self._folder}, which is not here",
+                hint="mount it, or see dvc remote list",
+            )
+        with ThreadPoolExecutor(_THREADS) as pool:
+            copies = [(md5, pool.submit(self._copy, md5, folder / md5, progress)) for md5 in md5s]
+            try:
+                for md5, copy in copies:
+                    sha256 = copy.result()
+                    if sha256:
+                        arrived(md5, sha256)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _copy(self, md5: str, target: Path, progress: Progress) -> str | None:
+        source = self._folder / _place(md5)
+        try:
+            if not stat.S_ISREG(source.stat().st_mode):
+                return None  # reading from it might never end
+            return copy_with_sha256(source, target, progress)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
+class FileSystemRemote:
+    """A remote that DVC has a file system for."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._name = storage.name
+        facts = storage.remotes[storage.name]
+        self._url = str(facts["url"])
+        with asking("open it", lambda error: told(error, "open it", self._name, self._url)):
+            from dvc.fs import get_cloud_fs
+
+            kind, config, self._root = get_cloud_fs({"remote": storage.remotes}, name=self._name)
+            if not storage.is_own and kind.protocol == "ssh":
+                config["agent_forwarding"] = False  # whoever runs that host could use the keys
+            self._fs: Any = kind(**config)
+            bound(self._fs)
+            self._jobs = int(config.get("jobs") or _AT_ONCE.get(kind.protocol, _SOME))
+
+    def download(self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived) -> None:
+        """See `Downloader`."""
+        with asking("fetch objects", lambda e: told(e, "fetch objects", self._name, self._url)):
+            run = self._in_tasks if self._fs.fs.async_impl else self._in_threads
+            run(md5s, folder, progress, arrived)
+
+    def _path(self, md5: str) -> str:
+        return str(self._fs.join(self._root, *_place(md5).split("/")))
+
+    def _in_threads(
+        self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived
+    ) -> None:
+        def bring(md5: str) -> str | None:
+            target = folder / md5
+            try:
+                self._fs.get_file(self._path(md5), str(target), callback=_of_file(progress))
+            except FileNotFoundError as error:
+                if not is_absent(error):
+                    raise
+                return None
+            return sha256_of(target)
+
+        with ThreadPoolExecutor(_SOME) as pool:
+            for md5, sha256 in zip(md5s, pool.map(bring, md5s), strict=True):
+                if sha256:
+                    arrived(md5, sha256)
+
+    def _in_tasks(
+        self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived
+    ) -> None:
+        from fsspec.asyn import sync
+
+        left = iter(md5s)
+        fs = self._fs.fs
+
+        async def work() -> None:
+            for md5 in left:
+                sha256 = await self._bring(fs, md5, folder / md5, progress)
+                if sha256:
+                    arrived(md5, sha256)
+
+        sync(fs.loop, _all, [work() for _ in range(min(self._jobs, len(md5s)))])
+
+    async def _bring(self, fs: Any, md5: str, target: Path, progress: Progress) -> str | None:
+        try:
+            await fs._get_file(self._path(md5), str(target), callback=_of_file(progress))  # noqa: SLF001 - fsspec's own name for it
+        except FileNotFoundError as error:
+            if not is_absent(error):
+                raise
+            return None
+        if _is_small(target):
+            return sha256_of(target)
+        return await asyncio.to_thread(sha256_of, target)
+
+
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= _SMALL
+
+
+def _of_file(progress: Progress) -> Any:
+    return callback(progress).branched("", "")
+
+
+async def _all(works: list[Coroutine[Any, Any, None]]) -> None:
+    """Run all; the first that fails ends the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
