@@ -26,6 +26,7 @@ from mlv.errors import (
 )
 
 if TYPE_CHECKING:
+    from mlv.pulling import load
     from mlv.registry import ModelRegistry
 
 __version__ = "0.1.0"
@@ -46,13 +47,16 @@ __all__ = [
     "StatusError",
     "StorageError",
     "WorkspaceError",
+    "load",
 ]
+
+_LATER = {"ModelRegistry": "mlv.registry", "load": "mlv.pulling"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `ModelRegistry` when it is first asked for: the command line begins without it."""
-    if name != "ModelRegistry":
+    """Import what needs more when it is first asked for: the command line begins without it."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from mlv.registry import ModelRegistry
+    from importlib import import_module
 
-    return ModelRegistry
+    return getattr(import_module(_LATER[name]), name)

@@ -39,6 +39,9 @@ _PARTIAL = (
     "-c", "protocol.version=2", "-c", f"remote.{REMOTE}.promisor=true",
     "-c", f"remote.{REMOTE}.partialCloneFilter=blob:none",
 )  # fmt: skip
+_FILES = ("--filter=blob:none",)
+# Without it git holds a file's id against the branches that are here, and takes it for missing.
+_NO_HAVES = ("-c", "fetch.negotiationAlgorithm=noop")
 _FETCH = (
     "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
     "--recurse-submodules=no", "--update-shallow",
@@ -143,7 +146,7 @@ class Mirror:
 
         Where the server can filter, folders come without their files: see `bring`.
         """
-        depth = () if self.is_whole else ("--depth=1", "--filter=blob:none")
+        depth = ("--no-filter",) if self.is_whole else ("--depth=1", *_FILES)
         specs = [f"+{there}:{here}" for there, here in refs]
         return self._fetch(depth, specs)
 
@@ -153,7 +156,7 @@ class Mirror:
         missing = self._missing(wanted)
         if not missing:
             return
-        if not self._fetch(("--filter=blob:none",), missing) or self._missing(missing):
+        if not self._fetch(_FILES, missing) or self._missing(missing):
             raise NotFound(
                 f"{shown(self.url)} names files that it does not have",
                 hint="its administrator's git fsck says more",
@@ -199,8 +202,8 @@ class _Far(GitRemote):
 
     def bring(self, options: Sequence[str], specs: Sequence[str]) -> bool:
         """Fetch; False if the remote has no ref of a name."""
-        partial = _PARTIAL if "--filter=blob:none" in options else ("-c", "protocol.version=2")
-        argv = (*partial, *_FETCH, *options, "--stdin", self.name)
+        settings = (*_PARTIAL, *(_NO_HAVES if options == _FILES else ()))
+        argv = (*settings, *_FETCH, *options, "--stdin", self.name)
         lines = "".join(f"{spec}\n" for spec in specs)
         result = self._ask(argv, stdin=lines.encode())
         if result.code and _NO_REF in result.stderr:
