@@ -31,10 +31,11 @@ def pull_command(
 
     URL is a registry's address, or its path; without one it is the repository here.
     """
+    url, ref = _url_and_ref(words)
     if url is None:
         if offline:
             raise InvalidInput(
-                "--offline is for a registry's URL", hint="mlv pull --offline URL REF"
+                "--offline needs a registry's URL", hint="mlv pull --offline URL REF"
             )
         registry = session.open()
         files = registry.copy_out(ref, session.path(out)) if out else registry.artifacts(ref)
