@@ -169,7 +169,7 @@ def measure(top: Path, where: str, size: str, rounds: int, stack: ExitStack) -> 
         dvc.storage(place)
         remote, local = dvc.remote(place), dvc.credentials("writer")
         own = Path(env["DVC_GLOBAL_CONFIG_DIR"]) / "config"
-        own.write_text(own.read_text() + dvc_config(local))
+        own.write_text(own.read_text() + dvc_config({**remote, **local}))
     else:
         place.mkdir()
     bare = build(folder, size, remote, local)

@@ -33,6 +33,8 @@ _HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
 _LARGEST = 16 * 1024 * 1024  # bytes of a file of Git's that anybody could mean
 _PATIENCE = 600.0  # seconds; another process may be fetching over a slow line
 _NO_REF = "couldn't find remote ref"
+# Of a server that speaks an old protocol: it gives what refs name, and nothing by its id.
+_NOT_BY_ID = ("unadvertised object", "not our ref")
 # Of a server that can filter no file comes unless it is asked for by its id. These settings hold
 # for a fetch alone.
 _PARTIAL = (
@@ -56,12 +58,14 @@ def shown(url: str) -> str:
 class State(NamedTuple):
     """What is known of the remote: its registry branch, whether all history is needed, and when.
 
-    ``asked`` are seconds since 1970 when it last answered; 0 where it never did.
+    ``asked`` are seconds since 1970 when it last answered; 0 where it never did. ``gives_files``:
+    whether it may be asked for single files, so that folders need not come with theirs.
     """
 
     branch: str = "main"
     is_whole: bool = False
     asked: float = 0.0
+    gives_files: bool = True
 
 
 def check_url(url: str) -> str:
@@ -118,13 +122,20 @@ class Mirror:
         """Read what was last noted of the remote."""
         try:
             facts = json.loads(self._note.read_bytes())
-            return State(str(facts["branch"]), bool(facts["is_whole"]), float(facts["asked"]))
+            return State(
+                str(facts["branch"]),
+                bool(facts["is_whole"]),
+                float(facts["asked"]),
+                bool(facts["gives_files"]),
+            )
         except (OSError, ValueError, TypeError, KeyError):
             return State()
 
     def note(self, branch: str, *, is_whole: bool) -> None:
         """Note what the remote just said."""
-        facts = State(branch, is_whole, time.time())
+        self._write(self.state()._replace(branch=branch, is_whole=is_whole, asked=time.time()))
+
+    def _write(self, facts: State) -> None:
         beside = self._note.with_name(uuid.uuid4().hex)
         with on_disk(self._note):
             beside.write_text(json.dumps(facts._asdict()), encoding="utf-8")
@@ -146,9 +157,13 @@ class Mirror:
 
         Where the server can filter, folders come without their files: see `bring`.
         """
-        depth = ("--no-filter",) if self.is_whole else ("--depth=1", *_FILES)
         specs = [f"+{there}:{here}" for there, here in refs]
-        return self._fetch(depth, specs)
+        return self._fetch(self._amount(), specs)
+
+    def _amount(self) -> tuple[str, ...]:
+        depth = () if self.is_whole else ("--depth=1",)
+        is_filtered = not self.is_whole and self.state().gives_files
+        return (*depth, *(_FILES if is_filtered else ("--no-filter",)))
 
     def bring(self, oids: Iterable[str]) -> None:
         """Bring the files of these ids that are not here; one that is too large is refused."""
@@ -156,11 +171,26 @@ class Mirror:
         missing = self._missing(wanted)
         if not missing:
             return
-        if not self._fetch(_FILES, missing) or self._missing(missing):
+        try:
+            self._fetch(_FILES, missing)
+        except ProgramError as error:
+            if not any(said in error.stderr for said in _NOT_BY_ID):
+                raise
+            self._bring_all()
+        if self._missing(missing):
             raise NotFound(
                 f"{shown(self.url)} names files that it does not have",
                 hint="its administrator's git fsck says more",
             )
+
+    def _bring_all(self) -> None:
+        """Bring what the refs here name with all their files: this server gives none alone."""
+        self._write(self.state()._replace(gives_files=False))
+        specs = []
+        for here in self.git.refs():
+            there = here.replace(f"refs/remotes/{REMOTE}/", "refs/heads/", 1)
+            specs.append(f"+{'HEAD' if here == HEAD else there}:{here}")
+        self._fetch(("--refetch", *self._amount()), specs)
 
     def _missing(self, oids: Sequence[str]) -> list[str]:
         if not oids:
