@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mlv import ModelRegistry
 from tests.servers import s3, sshd
-from tests.servers.sharing import dvc_config
+from tests.servers.sharing import DvcServer, dvc_config
 
 BIN = Path(sys.executable).parent
 FILES, COMMITS, SOURCES = 5000, 200, 100
@@ -157,12 +157,14 @@ def measure(top: Path, where: str, size: str, rounds: int, stack: ExitStack) -> 
     remote, local = {"url": str(place)}, {}
     if where != "folder":
         (folder / "sshd").mkdir()
+        # As forges do: without it git falls back to a protocol in which it must send everything.
+        sshd.CONFIG += "AcceptEnv GIT_PROTOCOL\n" * ("GIT_PROTOCOL" not in sshd.CONFIG)
         server = stack.enter_context(sshd.serving(folder / "sshd"))
         env["GIT_SSH_COMMAND"] = server.git_config("writer", folder, "")["core.sshCommand"]
         known = Path(env["HOME"]) / ".ssh"
         known.mkdir(mode=0o700)
         shutil.copy(server.folder / "known_hosts", known / "known_hosts")
-        dvc = server
+        dvc: DvcServer = server
         if where == "s3":
             (folder / "s3").mkdir()
             dvc = stack.enter_context(s3.serving(folder / "s3"))
@@ -170,10 +172,12 @@ def measure(top: Path, where: str, size: str, rounds: int, stack: ExitStack) -> 
         remote, local = dvc.remote(place), dvc.credentials("writer")
         own = Path(env["DVC_GLOBAL_CONFIG_DIR"]) / "config"
         own.write_text(own.read_text() + dvc_config({**remote, **local}))
+        bare = build(folder, size, remote, local)
+        url = server.git_url(bare)
     else:
         place.mkdir()
-    bare = build(folder, size, remote, local)
-    url = str(bare) if where == "folder" else server.git_url(bare)
+        bare = build(folder, size, remote, local)
+        url = str(bare)
     plain, ours, again = compare(folder, url, env, rounds)
     wire = f"{ours.wire / 1e6:.1f} of {plain.wire / 1e6:.1f} MB" if plain.wire else "-"
     print(

@@ -37,5 +37,6 @@ def load(
     registry = RemoteRegistry(
         url, model, cache=cache, offline=offline, notify=notify, progress=progress
     )
-    registry.catch_up()
-    return registry.load(f"@{version}" if version in ALIASES else version, loaders)
+    ref = f"@{version}" if version in ALIASES else version
+    registry.catch_up(ref)
+    return registry.load(ref, loaders)

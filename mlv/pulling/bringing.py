@@ -9,6 +9,7 @@ from mlv.domain.names import is_model
 from mlv.errors import ConfigError, NotFound
 from mlv.references import References
 from mlv.store import config as configs
+from mlv.store import handout
 from mlv.store.mirror import HEAD, REMOTE, Mirror, shown
 from mlv.store.objects import BLOB, FOLDER_MODE
 from mlv.store.versions import FOLDER, Versions, folder_of, tag_ref, version_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlv.domain.names import Reference, Version
+    from mlv.pulling.ahead import Ahead
     from mlv.store.versions import Record, Tip
 
 _MOST_FOLDERS = 64  # of models that are brought where none is named
@@ -65,8 +67,10 @@ def view(mirror: Mirror) -> View:
     return View(versions, tip)
 
 
-def refresh(mirror: Mirror, model: str | None, reference: Reference | None) -> Mirror:
+def refresh(mirror: Mirror, model: str | None, reference: Reference | None, ahead: Ahead) -> Mirror:
     """Ask the remote for its registry branch, and for the version that is meant.
+
+    Where that is not here yet, its DVC remote is opened ``ahead``.
 
     Gives the mirror that is to be used from now on: signatures need all history.
     """
@@ -84,10 +88,12 @@ def refresh(mirror: Mirror, model: str | None, reference: Reference | None) -> M
         mirror.note(branch, is_whole=True)
         from mlv.store.mirror import Mirror as Another
 
-        return refresh(Another(mirror.folder.parents[1], mirror.url, whole=True), model, reference)
+        whole = Another(mirror.folder.parents[1], mirror.url, whole=True)
+        return refresh(whole, model, reference, ahead)
     mirror.note(branch, is_whole=mirror.is_whole)
     _bring_branch(mirror, model)
-    _bring_meant(mirror, model, reference)
+    if reference is not None:
+        _bring_meant(mirror, model, reference, ahead)
     return mirror
 
 
@@ -147,15 +153,18 @@ def _bring_branch(mirror: Mirror, model: str | None) -> None:
     mirror.bring(_files(versions, tip.commit, model))
 
 
-def _bring_meant(mirror: Mirror, model: str | None, reference: Reference | None) -> None:
+def _bring_meant(mirror: Mirror, model: str | None, reference: Reference, ahead: Ahead) -> None:
     """Bring the version that a reference means, now that it is known what is live."""
-    if reference is None:
-        return
+    from mlv.pulling.delivery import opened
+
     seen = view(mirror)
     if reference.number is not None or reference.alias != "latest":
         if not seen.versions.models_on(seen.tip) and model is None:
             _bring_newest(mirror, "*-v*")
         version = seen.references(model).resolve(str(reference))
+        config = seen.versions.blob(seen.tip.commit, DVC_CONFIG)
+        if config is not None and not is_handed_out(mirror, version):
+            ahead.begin(config, lambda config: opened(mirror, config))
         bring_version(mirror, seen, version)
         return
     _bring_newest(mirror, f"{model or seen.references(None).one_model()}-v*")
@@ -185,6 +194,11 @@ def bring_version(mirror: Mirror, seen: View, version: Version) -> None:
     found = mirror.git.objects.read(f"{ref}^{{commit}}")
     if found is not None:
         mirror.bring(_files(seen.versions, found.oid, version.model))
+
+
+def is_handed_out(mirror: Mirror, version: Version) -> bool:
+    """Whether a version's files are here."""
+    return handout.folder_of(mirror.folder, version).is_dir()
 
 
 def is_here(mirror: Mirror, version: Version) -> bool:

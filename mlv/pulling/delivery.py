@@ -12,6 +12,7 @@ from mlv.store.disk import on_disk
 from mlv.store.mirror import shown
 
 if TYPE_CHECKING:
+    from mlv.pulling.ahead import Ahead
     from mlv.pulling.bringing import View
     from mlv.store.dvc.far import Downloader, Objects
     from mlv.store.hashing import ProgressBar
@@ -25,17 +26,19 @@ def hand_out(
     record: Record,
     cache: Path,
     progress: ProgressBar,
-    *,
-    offline: bool,
+    ahead: Ahead | None,
 ) -> dict[str, Path]:
-    """Give a version's files by role and its manifest, verified, read-only."""
+    """Give a version's files by role and its manifest, verified, read-only.
+
+    ``ahead`` may have opened the DVC remote; None: the network is not asked.
+    """
     artifacts = record.manifest.artifacts.values()
     size = sum(artifact.size for artifact in artifacts)
     tag = record.manifest.version.tag
     opened: list[Objects] = []
 
     def open_objects() -> Objects:
-        opened.append(_objects(mirror, view, record, cache, offline=offline))
+        opened.append(_objects(mirror, view, record, cache, ahead))
         return opened[-1]
 
     with progress(f"fetching {tag}", size) as advance, on_disk(cache):
@@ -45,7 +48,7 @@ def hand_out(
             if not opened:
                 raise  # what was handed out before was changed: the message says what to remove
             opened[-1].forget(artifact.md5 for artifact in artifacts)
-        if offline:
+        if ahead is None:
             raise NotFound(
                 f"the bytes of {tag} here are damaged, and this is offline",
                 hint="once without --offline (offline=True) brings them anew",
@@ -57,22 +60,30 @@ def hand_out(
             raise
 
 
-def _objects(mirror: Mirror, view: View, record: Record, cache: Path, *, offline: bool) -> Objects:
-    from mlv.store.dvc.far import Objects, open_storage, storage_of
+def _objects(
+    mirror: Mirror, view: View, record: Record, cache: Path, ahead: Ahead | None
+) -> Objects:
+    from mlv.store.dvc.far import Objects
 
     tag = record.manifest.version.tag
 
     def open_remote() -> Downloader:
-        if offline:
+        if ahead is None:
             raise NotFound(
                 f"the bytes of {tag} are not all here, and this is offline",
                 hint="once without --offline (offline=True) brings them",
             )
         config = _config(view, record)
-        storage = storage_of(config, shown(mirror.url))
-        return open_storage(storage, _base(mirror.url))[0]
+        return ahead.take(config) or opened(mirror, config)
 
     return Objects(cache, open_remote, f"of {shown(mirror.url)}")
+
+
+def opened(mirror: Mirror, config: bytes) -> Downloader:
+    """Open the DVC remote that a repository's ``.dvc/config`` and the user's own name."""
+    from mlv.store.dvc.far import open_storage, storage_of
+
+    return open_storage(storage_of(config, shown(mirror.url)), _base(mirror.url))
 
 
 def _config(view: View, record: Record) -> bytes:

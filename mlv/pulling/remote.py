@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlv.domain.names import Reference, check_model
 from mlv.errors import ConfigError, NotFound, ProgramError
 from mlv.pulling import bringing
+from mlv.pulling.ahead import Ahead
 from mlv.store import usercache
 from mlv.store.disk import on_disk
 from mlv.store.mirror import Mirror, check_url, shown
@@ -60,6 +61,7 @@ class RemoteRegistry:
         mirror = Mirror(self.cache, self.url)
         self._mirror = Mirror(self.cache, self.url, whole=True) if mirror.is_whole else mirror
         self._view: View | None = None
+        self._ahead = Ahead()
 
     def __repr__(self) -> str:
         """Name the registry and the model."""
@@ -79,7 +81,9 @@ class RemoteRegistry:
             )
         reference = Reference.parse(ref) if ref else None
         with on_disk(self.cache):
-            self._mirror = bringing.refresh(self._mirror, self._bound(reference), reference)
+            self._mirror = bringing.refresh(
+                self._mirror, self._bound(reference), reference, self._ahead
+            )
         self._view = None
 
     def catch_up(self, ref: str | None = None) -> None:
@@ -136,9 +140,8 @@ class RemoteRegistry:
         record = self.record(ref)
         view = self._seen()
         view.check(record)
-        return delivery.hand_out(
-            self._mirror, view, record, self.cache, self._progress, offline=self.offline
-        )
+        ahead = None if self.offline else self._ahead
+        return delivery.hand_out(self._mirror, view, record, self.cache, self._progress, ahead)
 
     def copy_out(self, ref: str, target: AnyPath) -> dict[str, Path]:
         """Copy a version's verified files into a folder of the user's, as `ModelRegistry` does."""

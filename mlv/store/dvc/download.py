@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _THREADS = 4
 _AT_ONCE = {"s3": 48, "ssh": 64}
 _SOME = 16
+# What is held in memory of one large object over S3: left to itself it is half a gigabyte.
+_PARTS = {"s3": {"chunksize": 8 * 1024 * 1024, "max_concurrency": 6}}
 _SMALL = 1024 * 1024  # bytes; hashing less is sooner done than handed to a thread
 
 
@@ -78,8 +80,10 @@ class FileSystemRemote:
             kind, config, self._root = get_cloud_fs({"remote": storage.remotes}, name=self._name)
             if not storage.is_own and kind.protocol == "ssh":
                 config["agent_forwarding"] = False  # whoever runs that host could use the keys
+            self._how = _PARTS.get(kind.protocol, {})
             self._fs: Any = kind(**config)
             bound(self._fs)
+            self._fs.fs  # noqa: B018 - SSH connects here
             self._jobs = int(config.get("jobs") or _AT_ONCE.get(kind.protocol, _SOME))
 
     def download(self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived) -> None:
@@ -127,7 +131,10 @@ class FileSystemRemote:
 
     async def _bring(self, fs: Any, md5: str, target: Path, progress: Progress) -> str | None:
         try:
-            await fs._get_file(self._path(md5), str(target), callback=_of_file(progress))  # noqa: SLF001 - fsspec's own name for it
+            # fsspec's own name for it
+            await fs._get_file(  # noqa: SLF001
+                self._path(md5), str(target), callback=_of_file(progress), **self._how
+            )
         except FileNotFoundError as error:
             if not is_absent(error):
                 raise

@@ -172,8 +172,8 @@ def _nested(config: dict[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def open_storage(storage: Storage, base: Path | None) -> tuple[Downloader, str]:
-    """Open the default remote, and give what it is called in messages.
+def open_storage(storage: Storage, base: Path | None) -> Downloader:
+    """Open the default remote.
 
     ``base`` is what a relative path is meant from: ``.dvc`` of a repository on this machine.
     """
@@ -184,7 +184,7 @@ def open_storage(storage: Storage, base: Path | None) -> tuple[Downloader, str]:
     shown = f"{storage.name!r} ({without_credentials(url)})"
     path = url.removeprefix("file://") if url.startswith("file://") else url
     if "://" in path:
-        return FileSystemRemote(storage), shown
+        return FileSystemRemote(storage)
     folder = Path(path).expanduser()
     if not folder.is_absolute():
         if base is None:
@@ -194,4 +194,4 @@ def open_storage(storage: Storage, base: Path | None) -> tuple[Downloader, str]:
                 f"dvc remote add --global {storage.name} URL",
             )
         folder = Path(os.path.normpath(base / folder))
-    return FolderRemote(folder, storage.name), shown
+    return FolderRemote(folder, storage.name)
