@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlv.errors import ProgramError
 from mlv.store.dvc.asking import asking, callback
+from mlv.store.dvc.parts import Parts
 from mlv.store.dvc.trouble import bound, is_absent, told
 from mlv.store.hashing import copy_with_sha256, sha256_of
 
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     Arrived = Callable[[str, str], None]
 
 _THREADS = 4
-_AT_ONCE = {"s3": 48, "ssh": 64}
+_AT_ONCE = {"s3": 32, "ssh": 64}
 _SOME = 16
-# What is held in memory of one large object over S3: left to itself it is half a gigabyte.
-_PARTS = {"s3": {"chunksize": 8 * 1024 * 1024, "max_concurrency": 6}}
 _SMALL = 1024 * 1024  # bytes; hashing less is sooner done than handed to a thread
 
 
@@ -80,7 +79,6 @@ class FileSystemRemote:
             kind, config, self._root = get_cloud_fs({"remote": storage.remotes}, name=self._name)
             if not storage.is_own and kind.protocol == "ssh":
                 config["agent_forwarding"] = False  # whoever runs that host could use the keys
-            self._how = _PARTS.get(kind.protocol, {})
             self._fs: Any = kind(**config)
             bound(self._fs)
             self._fs.fs  # noqa: B018 - SSH connects here
@@ -120,25 +118,27 @@ class FileSystemRemote:
 
         left = iter(md5s)
         fs = self._fs.fs
+        s3 = Parts(fs) if self._fs.protocol == "s3" else None
 
         async def work() -> None:
             for md5 in left:
-                sha256 = await self._bring(fs, md5, folder / md5, progress)
-                if sha256:
+                try:
+                    sha256 = await self._bring(fs, s3, md5, folder / md5, progress)
+                except FileNotFoundError as error:
+                    if not is_absent(error):
+                        raise
+                else:
                     arrived(md5, sha256)
 
         sync(fs.loop, _all, [work() for _ in range(min(self._jobs, len(md5s)))])
 
-    async def _bring(self, fs: Any, md5: str, target: Path, progress: Progress) -> str | None:
-        try:
-            # fsspec's own name for it
-            await fs._get_file(  # noqa: SLF001
-                self._path(md5), str(target), callback=_of_file(progress), **self._how
-            )
-        except FileNotFoundError as error:
-            if not is_absent(error):
-                raise
-            return None
+    async def _bring(
+        self, fs: Any, s3: Parts | None, md5: str, target: Path, progress: Progress
+    ) -> str:
+        if s3:
+            return await s3.bring(self._path(md5), md5, target, progress)
+        # fsspec's own name for it
+        await fs._get_file(self._path(md5), str(target), callback=_of_file(progress))  # noqa: SLF001
         if _is_small(target):
             return sha256_of(target)
         return await asyncio.to_thread(sha256_of, target)
