@@ -58,8 +58,9 @@ class RemoteRegistry:
         self.cache = Path(cache).absolute() if cache else usercache.folder()
         self._notify = notify or _LOG.info
         self._progress = progress or no_progress
-        mirror = Mirror(self.cache, self.url)
-        self._mirror = Mirror(self.cache, self.url, whole=True) if mirror.is_whole else mirror
+        thin = Mirror(self.cache, self.url)
+        needs_whole = thin.state().is_whole
+        self._mirror = Mirror(self.cache, self.url, whole=True) if needs_whole else thin
         self._view: View | None = None
         self._ahead = Ahead()
 
