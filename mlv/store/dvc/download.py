@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _THREADS = 4
 _AT_ONCE = {"s3": 32, "ssh": 64}
 _SOME = 16
+_PATIENCE = 5  # seconds, for a connection to end
 _SMALL = 1024 * 1024  # bytes; hashing less is sooner done than handed to a thread
 
 
@@ -56,6 +58,9 @@ class FolderRemote:
             finally:
                 pool.shutdown(cancel_futures=True)
 
+    def close(self) -> None:
+        """See `Downloader`."""
+
     def _copy(self, md5: str, target: Path, progress: Progress) -> str | None:
         source = self._folder / _place(md5)
         try:
@@ -80,8 +85,10 @@ class FileSystemRemote:
             if not storage.is_own and kind.protocol == "ssh":
                 config["agent_forwarding"] = False  # whoever runs that host could use the keys
             self._fs: Any = kind(**config)
+            # One of our own, which nobody else goes on using once it is closed.
+            self._fs.fs_args["skip_instance_cache"] = True
             bound(self._fs)
-            self._fs.fs  # noqa: B018 - SSH connects here
+            self._connect()
             self._jobs = int(config.get("jobs") or _AT_ONCE.get(kind.protocol, _SOME))
 
     def download(self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived) -> None:
@@ -89,6 +96,30 @@ class FileSystemRemote:
         with asking("fetch objects", lambda e: told(e, "fetch objects", self._name, self._url)):
             run = self._in_tasks if self._fs.fs.async_impl else self._in_threads
             run(md5s, folder, progress, arrived)
+
+    def _connect(self) -> None:
+        """Make the one client: tasks that find none would each make their own."""
+        from fsspec.asyn import sync
+
+        fs = self._fs.fs  # over SSH it connects here
+        if hasattr(fs, "set_session"):
+            sync(fs.loop, fs.set_session)
+
+    def close(self) -> None:
+        """End its connections: whoever serves what came keeps none open for it."""
+        from fsspec.asyn import sync
+
+        fs = self._fs.fs
+        if not self._fs.fs.async_impl:
+            return
+        ends = [
+            getattr(getattr(fs, "_session", None), "close", None),
+            getattr(getattr(fs, "_s3", None), "close", None),
+            getattr(getattr(fs, "_stack", None), "aclose", None),
+        ]
+        for end in filter(None, ends):
+            with contextlib.suppress(Exception):  # it may have died meanwhile
+                sync(fs.loop, end, timeout=_PATIENCE)
 
     def _path(self, md5: str) -> str:
         return str(self._fs.join(self._root, *_place(md5).split("/")))

@@ -38,6 +38,9 @@ class Downloader(Protocol):
         One that is not there is left out. Anything else that goes wrong is raised.
         """
 
+    def close(self) -> None:
+        """End its connections."""
+
 
 class Objects:
     """What `store.handout` builds from: a cache in ``folder``, filled from a DVC remote.
@@ -49,13 +52,16 @@ class Objects:
         self._folder = folder
         self._open_remote = open_remote
         self._where = where
+        self._remote: Downloader | None = None
         self.cache = OwnCache(folder / _OBJECTS)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        if self._remote is not None:
+            self._remote.close()
+            self._remote = None
 
     def fetch(self, md5s: list[str], name: str, progress: Progress) -> None:
         """Bring objects, of directories also their files; `NotFound` counts what is nowhere."""
@@ -72,7 +78,7 @@ class Objects:
             )
 
     def _download(self, md5s: list[str], progress: Progress) -> None:
-        remote = self._open_remote()
+        self._remote = self._remote or self._open_remote()
         for start in {md5[:2] for md5 in md5s}:
             (self.cache.folder / start).mkdir(parents=True, exist_ok=True)
         with scratch(self._folder / ".scratch") as folder, on_disk(self._folder):
@@ -80,7 +86,7 @@ class Objects:
             def arrived(md5: str, sha256: str) -> None:
                 self.cache.take(folder / md5, md5, sha256)
 
-            remote.download(md5s, folder, progress, arrived)
+            self._remote.download(md5s, folder, progress, arrived)
 
     def forget(self, md5s: Iterable[str]) -> None:
         """Remove objects from the cache: what they are is not what they should be."""
