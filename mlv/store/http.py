@@ -31,13 +31,16 @@ def check_url(url: str) -> str:
     return url
 
 
-def get(url: str, timeout: float, **query: str) -> Answer:
-    """Ask for an address, with ``query`` added to it; whatever goes wrong is told, not raised."""
+def get(url: str, patience: float, **query: str) -> Answer:
+    """Ask for an address, with ``query`` added to it, and wait ``patience`` seconds for each word.
+
+    Whatever goes wrong is told, not raised.
+    """
     parts = urlsplit(check_url(url))
     asked = urlencode({**dict(parse_qsl(parts.query)), **query})
     full = urlunsplit((*parts[:3], asked, ""))
     try:
-        with urllib.request.urlopen(full, timeout=timeout) as response:  # noqa: S310 - checked
+        with urllib.request.urlopen(full, timeout=patience) as response:  # noqa: S310 - checked
             return _read(response.status, response.read(_LARGEST))
     except urllib.error.HTTPError as error:
         with error:
