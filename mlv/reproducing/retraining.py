@@ -76,7 +76,7 @@ def retrain(
     environment: Environment | None,
     show: Callable[[str], None],
 ) -> Retrained:
-    """Run the stage that made the version, and what is upstream of it, in its work tree.
+    """Run the pipeline that made the version, all of it, in its work tree.
 
     Nothing is taken from DVC's cache of runs. `ProgramError` if a stage fails.
     """
@@ -88,7 +88,9 @@ def retrain(
     env = {"PATH": os.pathsep.join((str(programs), process.environment().get("PATH", "")))}
     if environment:
         env["VIRTUAL_ENV"] = str(environment.folder)
-    argv = [python, "-m", "dvc", "repro", "--force", "--no-run-cache", "--pull", stage["name"]]
+    # The whole pipeline: what evaluates the model comes after the stage that made it.
+    how = ("--force", "--no-run-cache", "--pull", "--pipeline")
+    argv = [python, "-m", "dvc", "repro", *how, stage["name"]]
     start = time.monotonic()
     result = process.run_shown(argv, cwd=folder, env=env, show=show)
     if result.code:
