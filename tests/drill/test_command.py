@@ -23,7 +23,7 @@ def test_a_table_shows_the_seconds_of_each_step(live: ModelRegistry, mlv: Mlv) -
     assert (done.returncode, done.stderr) == (0, "")
     headings, row, *rest = done.stdout.splitlines()
     steps = ["rollback", "remote", "download", "verify", "load", "predict"]
-    assert headings.split() == ["model", "live", "back", "to", *steps, "in", "all"]
+    assert headings.split() == ["model", "live", "back", "to", "in", "all", *steps]
     mark, model, now, then, *seconds = row.split()
     assert (mark, model, now, then) == ("✓", "fraud", "v2", "v1")
     assert seconds[1::2] == ["s"] * 7
