@@ -40,6 +40,7 @@ _COMMANDS = {
     "serve": "serving",
     "reproduce": "reproducing",
     "verify": "trusting",
+    "drill": "drilling",
     "yank": "keeping",
     "purge": "keeping",
     "trust": "trusting",
