@@ -38,6 +38,7 @@ _COMMANDS = {
     "fetch": "sharing",
     "pull": "fetching",
     "verify": "trusting",
+    "drill": "drilling",
     "yank": "keeping",
     "purge": "keeping",
     "trust": "trusting",

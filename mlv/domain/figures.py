@@ -42,3 +42,10 @@ def size(count: int) -> str:
 def count(number_of: int, thing: str, things: str = "") -> str:
     """Write how many there are: ``1 commit``, ``2 commits``."""
     return f"{number_of} {thing if number_of == 1 else things or f'{thing}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds with what of them counts: ``0.04 s``, ``12.3 s``, ``310 s``."""
+    digits = 2 if seconds < 1 else 1 if seconds < 100 else 0  # noqa: PLR2004 - read as it stands
+    text = f"{seconds:.{digits}f}"
+    return f"{text.removesuffix('.0')} s"

@@ -10,10 +10,11 @@ from mlv.registry.opened import Opened
 from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mlv.domain.findings import Outcome
     from mlv.domain.names import Version
+    from mlv.drill.report import Drill
     from mlv.predicting.predictor import Predictor
     from mlv.registry.opened import AnyPath
     from mlv.trust import Trust
@@ -97,6 +98,18 @@ class HandsOut(Opened):
         if predict:
             self.predictor(record.manifest.version.tag).check()
         return states
+
+    def drill(self, models: Sequence[str] = (), budget: float = 300.0) -> Drill:
+        """Rehearse the rollback of these models, of the bound one, or of all that are live.
+
+        Decided as `rollback` decides; then the bytes come from the DVC remote into an empty
+        cache, are verified, loaded, and asked the version's sample, in a process of their own.
+        Nothing in the repository changes. ``budget`` is in seconds a model. What stopped it
+        stands in the result: see `drill.report`.
+        """
+        from mlv.drill import Terms, drill
+
+        return drill(self._versions, self._references, models, Terms(budget, self._progress))
 
     def verify_all(self, *, remote: bool = False, deep: bool = False) -> list[Outcome]:
         """Audit every version, of the bound model or of all, and the registry branch.
