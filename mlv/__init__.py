@@ -28,6 +28,7 @@ from mlv.errors import (
 if TYPE_CHECKING:
     from mlv.pulling import load
     from mlv.registry import ModelRegistry
+    from mlv.serve import LiveModel
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "GateFailed",
     "IntegrityError",
     "InvalidInput",
+    "LiveModel",
     "ModelRegistry",
     "NoPreviousVersion",
     "NotFound",
@@ -50,7 +52,7 @@ __all__ = [
     "load",
 ]
 
-_LATER = {"ModelRegistry": "mlv.registry", "load": "mlv.pulling"}
+_LATER = {"LiveModel": "mlv.serve", "ModelRegistry": "mlv.registry", "load": "mlv.pulling"}
 
 
 def __getattr__(name: str) -> Any:

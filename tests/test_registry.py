@@ -915,6 +915,7 @@ def test_files_are_handed_out_verified_and_read_only_in_a_folder_of_their_versio
         "model": folder / "model.pkl",
         "preprocessor": folder / "preprocessor.pkl",
         "manifest": folder / "manifest.json",
+        "requirements": folder / "requirements.txt",
     }
     facts = three.get_manifest("v2")
     assert sha256(files["model"]) == facts["model_sha256"]
@@ -962,17 +963,17 @@ def test_nothing_live_has_no_files(three: ModelRegistry) -> None:
 def test_what_is_loaded_is_what_was_trained(
     registry: ModelRegistry, model: Path, scaler: Path, tmp_path: Path
 ) -> None:
-    onnx = tmp_path / "model.onnx"
-    onnx.write_bytes(b"onnx")
+    weights = tmp_path / "model.weights"
+    weights.write_bytes(b"weights")
     registry.register(model, scaler)
-    registry.register(onnx, None)
+    registry.register(weights, None)
     registry.promote("v1")
     assert registry.load() == {
         "model": pickle.loads(model.read_bytes()),
         "preprocessor": pickle.loads(scaler.read_bytes()),
     }
     other = registry.load("v2")
-    assert other["model"].read_bytes() == b"onnx"
+    assert other["model"].read_bytes() == b"weights"
     assert other["preprocessor"] is None
 
 
@@ -984,12 +985,12 @@ def test_a_model_whose_package_is_gone_says_so(registry: ModelRegistry, model: P
     assert "requirements.txt" in refused.value.hint
 
 
-def test_what_fails_while_it_is_unpickled_is_told_as_that(
+def test_what_fails_while_it_is_loaded_is_told_as_that(
     registry: ModelRegistry, model: Path
 ) -> None:
     model.write_bytes(b"no pickle at all")
     registry.register(model, None)
-    with pytest.raises(RegistryError, match="cannot be unpickled"):
+    with pytest.raises(RegistryError, match="cannot be loaded here"):
         registry.load("v1")
 
 
@@ -1017,7 +1018,7 @@ def test_files_are_copied_out_writable_and_never_over_something_else(
     target = tmp_path / "deploy"
     files = three.copy_out("v1", target)
     assert sorted(path.name for path in target.iterdir()) == [
-        "manifest.json", "model.pkl", "preprocessor.pkl",
+        "manifest.json", "model.pkl", "preprocessor.pkl", "requirements.txt",
     ]  # fmt: skip
     assert sha256(files["model"]) == three.get_manifest("v1")["model_sha256"]
     files["preprocessor"].unlink()

@@ -39,8 +39,9 @@ def make(files: Mapping[str, Path], given: Table) -> Sample:
     found = samples.differences(sample, _answer(loaded, given))
     if found:
         raise InvalidInput(
-            f"the model answers its sample differently each time ({found.differing} of {found.values} "
-            f"values, first in {found.where}): nobody could tell by it whether a machine is right",
+            f"the model answers its sample differently each time ({found.differing} of "
+            f"{found.values} values, first in {found.where}): nobody could tell by it whether a "
+            "machine is right",
             hint="fix the model's seed, or register without a sample",
         )
     size = len(sample.to_bytes())

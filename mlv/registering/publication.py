@@ -10,7 +10,7 @@ from mlv.domain import manifest as manifests
 from mlv.domain.manifest import Artifact, Manifest
 from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, InvalidInput
-from mlv.store import lineage, versionfolder
+from mlv.store import versionfolder
 from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.scratch import scratch
@@ -57,11 +57,11 @@ def publish(
     artifacts: Mapping[str, Artifact],
     metadata: Mapping[str, Any],
     facts: Mapping[str, Any],
+    requirements: bytes,
 ) -> Manifest:
     """Take the next free number, make commit and tag, and try again if another was faster."""
     git = versions.git
     identity = git.identity()
-    requirements = lineage.packages()
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     for _ in range(_ATTEMPTS):
         version = free_version(versions, request.model)

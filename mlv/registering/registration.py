@@ -68,7 +68,11 @@ def register(
                 artifacts[SAMPLE] = store_sample(dvc.cache, artifacts, request.sample, version)
             facts = _lineage(versions, source, request, artifacts, top, notes)
             notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
-            manifest = publish(versions, request, source, artifacts, metadata, facts)
+            packages = lineage.packages()
+            if packages.local:
+                names = ", ".join(packages.local)
+                notes.append(f"requirements.txt leaves out what no package index has: {names}")
+            manifest = publish(versions, request, source, artifacts, metadata, facts, packages.pins)
     return Registered(manifest, (*notes, *_distrust(versions, manifest.version)))
 
 

@@ -28,19 +28,20 @@ class HandsOut(Opened):
         return self.artifacts("@production")
 
     def artifacts(self, ref: str) -> dict[str, Path]:
-        """Give a version's files by role and its manifest: verified, read-only.
+        """Give a version's files by role, its manifest and requirements: verified, read-only.
 
         They lie in a folder of this version alone, and are fetched from the DVC remote if they
         are not here. A version that was yanked or purged is refused, and one that is not signed
         as the registry requires.
         """
-        from mlv.store import files
+        from mlv.store import files, versionfolder
         from mlv.trust import check_trusted
 
         record = self.record(ref)
         check_trusted(self._versions, self._versions.tip(), record)
         self._refuse_withdrawn(record.manifest.version)
-        return files.hand_out(self._git.layout, record, self._progress)
+        pins = versionfolder.requirements(self._versions, record)
+        return files.hand_out(self._git.layout, record, self._progress, pins)
 
     def copy_out(self, ref: str, target: AnyPath) -> dict[str, Path]:
         """Copy a version's verified files into a folder of the user's.

@@ -42,6 +42,12 @@ class Shares(Opened):
         self._tell(fetched.warnings)
         return fetched
 
+    def follow(self) -> None:
+        """Bring the registry branch and the tags of what is live here, and nothing else."""
+        from mlv.sharing import share
+
+        share.follow(self._share(to_publish=False))
+
     def check_push(
         self, lines: Iterable[str] | None = None, *, are_bytes_there: bool = False
     ) -> None:

@@ -6,6 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, RegistryError
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.gitremote import PEELED
@@ -14,7 +15,6 @@ from mlv.store.versions import EVERY_TAG, kept_ref, tag_ref, version_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mlv.domain.names import Version
     from mlv.store.git import Git
     from mlv.store.gitremote import GitRemote
     from mlv.store.hashing import ProgressBar
@@ -87,6 +87,23 @@ def fetch(share: Share) -> Fetched:
                 raise
         pause(attempt)
     raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def follow(share: Share) -> None:
+    """Bring the registry branch, and the tag of whatever it says is live: for who asks often.
+
+    Of thousands of tags none is listed.
+    """
+    versions = share.versions
+    tip = share.remote.refs(share.branch_ref).get(share.branch_ref)
+    if tip and tip != _id(share.git, versions.remote_ref):
+        share.remote.fetch([f"+{share.branch_ref}:{versions.remote_ref}"])
+    read = versions.tip()
+    live = [versions.pointer(read, model) for model in versions.models_on(read)] if read else []
+    named = [Version(p.model, p.current) for p in live if p.current is not None]
+    for version in named:
+        if versions.find(version) is None:
+            share.remote.fetch([f"{tag_ref(version)}:{tag_ref(version)}"])
 
 
 def pause(attempt: int) -> None:

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 OK, ABSENT = "ok", "not here"
 
 
-def hand_out(layout: Layout, record: Record, progress: ProgressBar) -> dict[str, Path]:
-    """Give a version's files by role, and its manifest, verified."""
+def hand_out(
+    layout: Layout, record: Record, progress: ProgressBar, requirements: bytes | None = None
+) -> dict[str, Path]:
+    """Give a version's files by role, its manifest, and its packages if given: verified."""
     size = sum(artifact.size for artifact in record.manifest.artifacts.values())
     tag = record.manifest.version.tag
     with progress(f"verifying {tag}", size) as advance, on_disk(layout.common_dir / "mlv"):
-        return handout.hand_out(layout.common_dir, record, lambda: _open(layout), advance)
+        files = handout.hand_out(layout.common_dir, record, lambda: _open(layout), advance)
+        if requirements is not None:
+            files["requirements"] = handout.put_beside(files["manifest"], requirements)
+        return files
 
 
 def _open(layout: Layout) -> Dvc:

@@ -43,7 +43,7 @@ class Bytes(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-MANIFEST = "manifest.json"
+MANIFEST, REQUIREMENTS = "manifest.json", "requirements.txt"
 _SEEN = ".verified.json"
 Stamps = dict[str, list[int]]
 
@@ -103,6 +103,21 @@ def expect(artifact: Artifact, version: Version, found: str, path: Path) -> None
             hint=f"nothing was loaded. Remove {path}; mlv pull {version.tag} then brings it back "
             "from the DVC remote, and says so if the remote's copy is damaged too",
         )
+
+
+def put_beside(manifest: Path, requirements: bytes) -> Path:
+    """Write ``requirements.txt`` beside a version's manifest, if it is not there."""
+    path = manifest.with_name(REQUIREMENTS)
+    try:
+        if path.read_bytes() == requirements:
+            return path
+    except OSError:
+        pass  # it is not there, or somebody put something else there
+    beside = path.with_name(f"{REQUIREMENTS}.{uuid.uuid4().hex}")
+    beside.write_bytes(requirements)
+    beside.chmod(0o444)
+    beside.replace(path)
+    return path
 
 
 def _is_whole(folder: Path, record: Record) -> bool:

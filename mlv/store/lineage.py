@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from mlv.store.git import Git
 
+OURS = "mlv"
 _DASHES = re.compile(r"[-_.]+")
 _SCP_STYLE = re.compile(r"(?:(?P<user>[^@/:]+)(?::[^@/]*)?@)?(?P<rest>[^/:]+:(?!//).*)")
 
@@ -47,12 +48,39 @@ def without_credentials(url: str) -> str | None:
     return urlunsplit((parts.scheme, f"{user}@{host}" if user else host, parts.path, "", ""))
 
 
-def packages() -> bytes:
-    """Give the installed Python packages as a pinned ``requirements.txt``."""
+class Packages(NamedTuple):
+    """The installed Python packages.
+
+    ``pins`` is a ``requirements.txt``; ``local`` are the names of those that no index has:
+    installed from a folder or an address.
+    """
+
+    pins: bytes
+    local: tuple[str, ...]
+
+
+def packages() -> Packages:
+    """Pin the installed Python packages, less mlv itself, which no version needs."""
     pins: dict[str, str] = {}
+    local: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
-        if name:
-            # Of two on the path, Python imports the first.
-            pins.setdefault(_DASHES.sub("-", name).lower(), f"{name}=={distribution.version}\n")
-    return "".join(pins[name] for name in sorted(pins)).encode()
+        key = _DASHES.sub("-", name).lower() if name else OURS
+        # Of two on the path, Python imports the first.
+        if key == OURS or key in pins or key in local:
+            continue
+        if _is_local(distribution):
+            local[key] = name
+        else:
+            pins[key] = f"{name}=={distribution.version}\n"
+    text = "".join(pins[key] for key in sorted(pins))
+    return Packages(text.encode(), tuple(local[key] for key in sorted(local)))
+
+
+def _is_local(distribution: importlib.metadata.Distribution) -> bool:
+    """Whether it was installed from a folder or an address, which pip notes.
+
+    conda notes there where it built a package, which is on its index all the same.
+    """
+    by = (distribution.read_text("INSTALLER") or "").strip()
+    return by != "conda" and distribution.read_text("direct_url.json") is not None

@@ -72,6 +72,19 @@ def read(versions: Versions, record: Record) -> list[Entry]:
     return entries
 
 
+def requirements(versions: Versions, record: Record) -> bytes:
+    """Read the packages that a version was registered with, pinned; b"" if none are told.
+
+    Somebody may install them: anything but pins is an `IntegrityError`.
+    """
+    path = f"{folder_of(record.manifest.version.model)}/{REQUIREMENTS}"
+    pins = versions.blob(record.tag.commit, path) or b""
+    if not _PINS.fullmatch(pins):
+        tag = record.manifest.version.tag
+        raise _foreign(record, f"{REQUIREMENTS} of {tag} holds something else than pinned packages")
+    return pins
+
+
 def _is_ours(name: str, data: bytes, record: Record) -> bool:
     if name == REQUIREMENTS:
         return bool(_PINS.fullmatch(data))

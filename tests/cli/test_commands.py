@@ -153,7 +153,7 @@ SHAPES: dict[str, object] = {
     "stage v1": [CHANGE],
     "promote v3": [CHANGE],
     "rollback": [CHANGE],
-    "pull v2": {"model": str, "preprocessor": str, "manifest": str},
+    "pull v2": {"model": str, "preprocessor": str, "manifest": str, "requirements": str},
     "verify v2": [{"tag": str, "artifacts": {"model": str, "preprocessor": str}, "error": None}],
     "verify --all": [{"kind": str, "subject": str, "message": str, "hint": str, "fault": bool}],
     "trust": {"require_signed": None, "allowed_signers": None, "accepted": None, "problem": None},
@@ -238,7 +238,7 @@ def test_quiet_prints_the_bare_answer_and_nothing_else(
 def test_quiet_init_and_pull_print_paths(tmp_path: Path, fraud: Path, mlv: Mlv) -> None:
     assert said(mlv(tmp_path, "init", "-q", "new")) == f"{tmp_path / 'new'}\n"
     folder = fraud / ".git" / "mlv" / "fraud" / "v2"
-    names = ("model.pkl", "preprocessor.pkl", "manifest.json")
+    names = ("model.pkl", "preprocessor.pkl", "manifest.json", "requirements.txt")
     assert said(mlv(fraud, "pull", "-q", "v2")).split() == [str(folder / name) for name in names]
 
 
@@ -496,7 +496,8 @@ def test_pull_copies_out_and_never_over_something_else(
     fraud: Path, tmp_path: Path, mlv: Mlv
 ) -> None:
     lines = said(mlv(fraud, "pull", "v1", "--out", str(tmp_path / "deployed"))).splitlines()
-    assert [line.split()[0] for line in lines] == ["model", "preprocessor", "manifest"]
+    roles = ["model", "preprocessor", "manifest", "requirements"]
+    assert [line.split()[0] for line in lines] == roles
     path = tmp_path / "deployed" / "model.pkl"
     path.write_bytes(b"mine")
     error, hint = stopped(mlv(fraud, "pull", "v1", "--out", str(tmp_path / "deployed")), 2)

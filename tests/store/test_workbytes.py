@@ -55,7 +55,7 @@ def bytes_of(registry: ModelRegistry, ref: str) -> dict[str, bytes]:
     """Give a version's files as mlv hands them out, verified."""
     found = {}
     for role, path in registry.artifacts(ref).items():
-        if role != "manifest":
+        if role not in ("manifest", "requirements"):
             inside = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
             found.update({p.relative_to(path.parent).as_posix(): p.read_bytes() for p in inside})
     return found
