@@ -123,16 +123,16 @@ def _use(
     versions: Versions, tip: Tip, record: Record, course: _Course, terms: Terms
 ) -> Fault | None:
     """Bring a version's bytes down from nothing, and try it."""
-    with _temporary() as folder:
-        course.at = REMOTE
-        with fetching.source(versions, tip, folder, terms.progress) as source:
-            with course.step(REMOTE) as told:
-                told.append(source.look(record))
-            with course.step(DOWNLOAD) as told:
-                told.append(source.download(record))
-            with course.step(VERIFY) as told:
-                files = source.verified(record)
-                told.append(count(len(record.manifest.artifacts), "artifact"))
+    with _temporary() as folder, contextlib.ExitStack() as stack:
+        with course.step(REMOTE) as told:
+            opened = fetching.source(versions, tip, folder, terms.progress)
+            source = stack.enter_context(opened)
+            told.append(source.look(record))
+        with course.step(DOWNLOAD) as told:
+            told.append(source.download(record))
+        with course.step(VERIFY) as told:
+            files = source.verified(record)
+            told.append(count(len(record.manifest.artifacts), "artifact"))
         files |= fetching.requirements(versions, record, folder)
         tried = trial.attempt(record, files, folder / "trial", terms.budget)
         course.steps += tried.steps

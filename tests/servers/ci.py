@@ -75,11 +75,15 @@ def ssh_of(shared: Shared) -> str:
 
 
 def tools(folder: Path) -> Path:
-    """Make a folder of programs that stand before all others: pip that installs nothing, and gh."""
+    """Make a folder of programs that stand before all others: pip that installs nothing, and gh.
+
+    An environment that is made has this Python too, and a pip that installs nothing.
+    """
     folder.mkdir()
     installed = folder / "installed"
     texts = {
         "python": f'if [ "$1 $2 $3" = "-m pip install" ]; then cat >> "{installed}"; exit; fi\n'
+        'if [ "$1 $2" = "-m venv" ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; exit; fi\n'
         f'exec "{sys.executable}" "$@"\n',
         "gh": f'exec "{sys.executable}" -I "{STUBS / "gh.py"}" "$@"\n',
     }
