@@ -26,8 +26,8 @@ _DVC_FILES = {
 
 
 _SAY_WHERE_FROM = (
-    "what was written installs mlv by its version alone: let the variable MLV_PACKAGES say where from. "
-    "What a public index has under this name is not this program"
+    "what was written installs mlv by its version alone: let the variable MLV_PACKAGES say where "
+    "from. What a public index has under this name is not this program"
 )
 
 

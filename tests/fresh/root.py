@@ -6,7 +6,6 @@ configuration of this machine says.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tomllib
