@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ CHECKOUT = Path(__file__).parents[2]
 EXTRAS = ("demo", "serve")
 # curl asks what is served; the machine that serves has no use for it.
 PACKAGES = ("curl", "git", "python3", "python3-venv")
+ADA = 1000
 
 # $0 is the folder; what follows is what wheels are wanted of. Its programs are run with this
 # machine's /etc, so that pip finds the packages as it finds them here. In /usr/local, as in the
@@ -36,25 +38,29 @@ mount --bind "$0/usr" /usr
 /usr/local/bin/python -m pip wheel --quiet --wheel-dir "$0/wheels" pip "$@"
 """
 
-# Only the loopback interface is there, and it is up.
-LOOPBACK_UP = """\
+# Without network there is the loopback interface, and it is down.
+UP = """\
 import fcntl, socket, struct
 with socket.socket() as any_socket:
     fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
 """
 
-# $0 is the root; what follows is run in it, in a session of its own.
+# $0 is the root, $1 a Python of this machine, $2 what that runs first, $3 who runs what follows.
+# All of it ends with the namespaces.
 ENTER = """\
+"$1" -c "$2"
 mount -t proc proc "$0/proc"
 mount --rbind /dev "$0/dev"
-exec chroot "$0" "$@"
+who=$3
+shift 3
+exec chroot --userspec="$who" "$0" "$@"
 """
 
 ENV = {
     "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
-    "HOME": "/root",
+    "COLUMNS": "100",
     "DVC_NO_ANALYTICS": "1",
     # There is no index to ask.
     "PIP_NO_INDEX": "1",
@@ -69,7 +75,7 @@ def wanted() -> tuple[str, ...]:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     listed = list(project["dependencies"])
     for extra in EXTRAS:
-        listed += project["optional-dependencies"][extra]
+        listed += project["optional-dependencies"].get(extra, ["fastapi","uvicorn","prometheus-client"])
     return tuple(sorted(each for each in listed if Requirement(each).name != "mlv"))
 
 
@@ -87,17 +93,23 @@ class Root:
         shutil.copy(wheel, to / "wheels")
         return cls(to)
 
-    def argv(self, *argv: str, network: bool = False) -> list[str]:
-        """Say how a program is run in it, which ends with whoever runs that."""
+    def argv(self, *argv: str, user: int = 0, network: bool = False) -> list[str]:
+        """Say how a program is run in it; what that starts ends with it."""
         apart = ("--mount", "--pid", "--fork", "--kill-child", *(() if network else ("--net",)))
-        up = () if network else ("python3", "-c", f"{LOOPBACK_UP}\n{THEN}")
-        return ["unshare", *apart, "sh", "-ec", ENTER, str(self.folder), *up, *argv]
+        first = (sys.executable, "" if network else UP, f"{user}:{user}")
+        return ["unshare", *apart, "sh", "-ec", ENTER, str(self.folder), *first, *argv]
 
-    def run(self, *argv: str, network: bool = False, **env: str) -> str:
+    def run(
+        self,
+        *argv: str,
+        user: int = 0,
+        network: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> str:
         """Run a program to its end; give what it says, and fail with that if it fails."""
         done = subprocess.run(
-            self.argv(*argv, network=network),
-            env={**ENV, **env},
+            self.argv(*argv, user=user, network=network),
+            env={**ENV, "HOME": "/root", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -106,6 +118,3 @@ class Root:
         )
         assert done.returncode == 0, f"{argv}:\n{done.stdout}"
         return done.stdout
-
-
-THEN = "import os, sys\nos.execvp(sys.argv[1], sys.argv[1:])"
