@@ -45,14 +45,19 @@ with socket.socket() as any_socket:
     fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
 """
 
-# $0 is the root, $1 a Python of this machine, $2 what that runs first, $3 who runs what follows.
-# All of it ends with the namespaces.
+# $0 is the root, $1 a Python of this machine, $2 what that runs first, $3 who runs what follows,
+# $4 the folders that may be written to; none: all. All of it ends with the namespaces.
 ENTER = """\
 "$1" -c "$2"
+who=$3 writable=$4
+shift 4
+if [ "$writable" ]; then
+    mount --bind "$0" "$0"
+    for folder in $writable; do mount --bind "$0$folder" "$0$folder"; done
+    mount -o remount,bind,ro "$0"
+fi
 mount -t proc proc "$0/proc"
 mount --rbind /dev "$0/dev"
-who=$3
-shift 3
 exec chroot --userspec="$who" "$0" "$@"
 """
 
@@ -93,10 +98,15 @@ class Root:
         shutil.copy(wheel, to / "wheels")
         return cls(to)
 
-    def argv(self, *argv: str, user: int = 0, network: bool = False) -> list[str]:
-        """Say how a program is run in it; what that starts ends with it."""
+    def argv(
+        self, *argv: str, user: int = 0, network: bool = False, writable: tuple[str, ...] = ()
+    ) -> list[str]:
+        """Say how a program is run in it; what that starts ends with it.
+
+        ``network``: with this machine's own. ``writable``: the only folders that are.
+        """
         apart = ("--mount", "--pid", "--fork", "--kill-child", *(() if network else ("--net",)))
-        first = (sys.executable, "" if network else UP, f"{user}:{user}")
+        first = (sys.executable, "" if network else UP, f"{user}:{user}", " ".join(writable))
         return ["unshare", *apart, "sh", "-ec", ENTER, str(self.folder), *first, *argv]
 
     def run(
