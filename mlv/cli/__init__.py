@@ -37,6 +37,7 @@ _COMMANDS = {
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
+    "serve": "serving",
     "verify": "trusting",
     "drill": "drilling",
     "yank": "keeping",

@@ -13,6 +13,7 @@ from mlv.domain.names import name_of
 if TYPE_CHECKING:
     from mlv.moving.drafting import Moved
     from mlv.moving.promotion import Change
+    from mlv.moving.waiting import Served
     from mlv.registry import ModelRegistry
 
 REASON = click.option("--reason", help="Why; kept in the commit for good.")
@@ -23,6 +24,14 @@ FROM = click.option(
 FORCE = click.option(
     "--force", is_flag=True, help="Go past the gate; needs --reason, and is recorded for good."
 )
+WAIT = click.option(
+    "--wait", "urls", multiple=True, metavar="URL",
+    help="Then wait until this server's /ready says that it has it.",
+)  # fmt: skip
+WAIT_TIMEOUT = click.option(
+    "--wait-timeout", "timeout", default=300.0, show_default=True, metavar="SECONDS",
+    type=click.FloatRange(min=0), help="How long to wait.",
+)  # fmt: skip
 _REFS = click.argument("refs", metavar="REF...", nargs=-1, required=True,
                        shell_complete=complete_ref)  # fmt: skip
 
@@ -42,7 +51,7 @@ def stage_command(
     show_change(session, registry, change, push)
 
 
-@command(_REFS, REASON, FROM, FORCE, PUSH)
+@command(_REFS, REASON, FROM, FORCE, PUSH, WAIT, WAIT_TIMEOUT)
 def promote_command(
     session: Session,
     refs: tuple[str, ...],
@@ -50,14 +59,18 @@ def promote_command(
     from_: tuple[str, ...],
     force: bool,
     push: bool | None,
+    urls: tuple[str, ...],
+    timeout: float,
 ) -> None:
     """Put versions live; those that were live are archived.
 
     Several, of several models, go live in one commit: all or none.
     """
+    _check_urls(urls)
     registry = session.open()
     change = registry.move("promote", refs, reason=reason, from_=from_, force=force, push=push)
     show_change(session, registry, change, push)
+    _wait(session, change, urls, timeout)
 
 
 @command(
@@ -67,6 +80,8 @@ def promote_command(
     REASON,
     FROM,
     PUSH,
+    WAIT,
+    WAIT_TIMEOUT,
 )  # fmt: skip
 def rollback_command(
     session: Session,
@@ -75,14 +90,39 @@ def rollback_command(
     reason: str | None,
     from_: tuple[str, ...],
     push: bool | None,
+    urls: tuple[str, ...],
+    timeout: float,
 ) -> None:
     """Go back to the version that was live before.
 
     Several models go back in one commit: all or none.
     """
+    _check_urls(urls)
     registry = session.open()
     change = registry.move("rollback", to, models=models, reason=reason, from_=from_, push=push)
     show_change(session, registry, change, push)
+    _wait(session, change, urls, timeout)
+
+
+def _check_urls(urls: tuple[str, ...]) -> None:
+    """Refuse an address that cannot be asked, before anything moves."""
+    from mlv.store.http import check_url
+
+    for url in urls:
+        check_url(url)
+
+
+def _wait(session: Session, change: Change, urls: tuple[str, ...], timeout: float) -> None:
+    if not urls:
+        return
+    from mlv.moving.waiting import wait_served
+
+    def tell(served: Served) -> None:
+        if not session.as_json and not session.quiet:
+            tag = served.version.tag
+            show.line(f"  {served.url} serves {tag} after {served.seconds:.1f} s")
+
+    wait_served(urls, [moved.version for moved in change.moved], timeout, tell)
 
 
 def show_change(

@@ -54,8 +54,10 @@ def from_table(table: Table) -> Any:
     """
     try:
         return _array(table.data, *table.dtypes) if table.columns is None else _to_frame(table)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"the values are not what their types say: {error}") from None
+    except Exception as error:
+        # numpy and pandas raise many kinds of exceptions at odd values and types.
+        said = str(error).strip().partition("\n")[0]
+        raise InvalidInput(f"the values are not what their types say: {said}") from error
 
 
 def _is_pandas(value: Any, name: str) -> bool:

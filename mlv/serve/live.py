@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mlv.domain.names import Version
+    from mlv.domain.sample import Sample
     from mlv.predicting.loaders import Loaders
     from mlv.serve.sources import AnyPath, Source
 
@@ -84,6 +85,8 @@ class LiveModel:
         self._loaded_at: float | None = None
         self._swaps, self._swap_seconds = 0, 0.0
         self._all_failed_loads, self._all_failed_refreshes = 0, 0
+        self.on_look: Callable[[LiveModel], None] | None = None
+        self._thread = threading.Thread(target=self._run, name="mlv-live", daemon=True)
         if wait:
             self.look(refresh=fetch)
             if self._predictor is None:
@@ -91,9 +94,13 @@ class LiveModel:
                     self._load_trouble or f"nothing of {self.model!r} could be loaded",
                     hint="mlv status says what is live",
                 )
-        self._thread = threading.Thread(target=self._run, name="mlv-live", daemon=True)
         if start:
             self._thread.start()
+
+    def begin(self) -> None:
+        """Load what is live, if it can be, and follow it from now on: what ``start`` would do."""
+        self.look()
+        self._thread.start()
 
     # Asking -------------------------------------------------------------------------------
 
@@ -116,6 +123,12 @@ class LiveModel:
                 hint="live.wait() waits for one",
             )
         return predictor
+
+    @property
+    def sample(self) -> Sample | None:
+        """The sample of the version that is loaded; None if it or no version has none."""
+        predictor = self._predictor
+        return predictor.sample if predictor else None
 
     @property
     def model(self) -> str:
@@ -200,6 +213,8 @@ class LiveModel:
                     break
                 if not self._load(wanted):
                     break
+        if self.on_look:
+            self.on_look(self)
         with self._changed:
             self._changed.notify_all()
 

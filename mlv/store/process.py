@@ -49,6 +49,11 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return env
 
 
+def export(name: str, value: str) -> None:
+    """Set a variable of our own environment, for libraries that read nothing else."""
+    os.environ[name] = value
+
+
 def run(
     argv: Sequence[str],
     *,

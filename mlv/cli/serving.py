@@ -1,0 +1,103 @@
+"""serve."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from mlv.cli import show
+from mlv.cli.options import Session, command
+from mlv.errors import ConfigError, InvalidInput
+
+
+@command(
+    click.argument("source", required=False),
+    click.option("--host", default="127.0.0.1", show_default=True, help="Listen there."),
+    click.option("--port", default=8000, show_default=True, help="0 takes any that is free."),
+    click.option(
+        "--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes."
+    ),
+    click.option(
+        "--watch",
+        default=30.0,
+        show_default=True,
+        type=click.FloatRange(min=0.1),
+        metavar="SECONDS",
+        help="How often to ask the Git remote what is live.",
+    ),
+    click.option("--no-fetch", is_flag=True, help="Never ask it; follow the clone alone."),
+    click.option(
+        "--max-body",
+        default=10_000_000,
+        show_default=True,
+        type=click.IntRange(1),
+        metavar="BYTES",
+        help="The largest request.",
+    ),
+    click.option(
+        "--loader",
+        "loaders",
+        multiple=True,
+        metavar="SUFFIX=MODULE:FUNCTION",
+        help="What loads such a file.",
+    ),
+)
+def serve_command(
+    session: Session,
+    source: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    watch: float,
+    no_fetch: bool,
+    max_body: int,
+    loaders: tuple[str, ...],
+) -> None:
+    """Serve what is in production over HTTP, and follow it.
+
+    SOURCE is a folder in a clone, or the URL of a registry; by default the one here.
+    """
+    _need_extra()
+    from mlv.serve.workers import Settings, bind, serve
+
+    pairs = [each.partition("=") for each in loaders]
+    if not all(equals for _, equals, _ in pairs):
+        raise InvalidInput("--loader is SUFFIX=MODULE:FUNCTION", hint="--loader .onnx=mine:load")
+    settings = Settings(
+        source or str(session.folder),
+        session.model,
+        host,
+        port,
+        workers,
+        watch,
+        not no_fetch,
+        max_body,
+        tuple((key, place) for key, _, place in pairs),
+    )
+    with bind(settings) as listening, tempfile.TemporaryDirectory(prefix="mlv-serve-") as folder:
+        _check(settings.source, session)
+        if not session.quiet:
+            address = f"[{host}]" if ":" in host else host
+            show.line(f"serving on http://{address}:{listening.getsockname()[1]}")
+        serve(settings, listening, Path(folder))
+
+
+def _check(source: str, session: Session) -> None:
+    """Bring what is live here, so that what is wrong is said before anything is started."""
+    from mlv.serve.sources import source_of
+
+    found = source_of(source, session.model, show.note)
+    version = found.wanted()
+    if version is None:
+        show.note(f"nothing of {found.model!r} is in production yet: /ready says so until it is")
+    elif not session.quiet:
+        show.line(f"{show.heading(version.tag)} is in production")
+
+
+def _need_extra() -> None:
+    for package in ("fastapi", "prometheus_client", "uvicorn"):
+        if find_spec(package) is None:
+            raise ConfigError(f"mlv serve needs {package}", hint="pip install 'mlv[serve]'")

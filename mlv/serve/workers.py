@@ -1,0 +1,123 @@
+"""`mlv serve`: the socket, the workers, and their end."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.errors import ConfigError, InvalidInput
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_GRACE = 30  # seconds that running requests have when the server ends
+_BACKLOG = 2048
+_LOGS: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s [%(process)d] %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "mlv": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+
+
+class Settings(NamedTuple):
+    """How a server was asked for. ``loaders`` are pairs of suffix or role and module:function."""
+
+    source: str
+    model: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    watch: float = 30.0
+    fetch: bool = True
+    most: int = 10_000_000
+    loaders: tuple[tuple[str, str], ...] = ()
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Listen; `ConfigError` if that cannot be. Port 0 takes any that is free."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listening = socket.create_server(
+            (settings.host, settings.port), family=family, backlog=_BACKLOG
+        )
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"cannot listen on {settings.host} port {settings.port}: {error}",
+            hint="--port takes another, --host another address",
+        ) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def serve(settings: Settings, listening: socket.socket, folder: Path) -> None:
+    """Answer requests until the process is told to end; ``folder`` is empty, and the server's."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from mlv.store.process import export
+
+    for _, place in settings.loaders:
+        loader_of(place)
+    # prometheus_client keeps its counts in files if this is set when it is imported.
+    export("PROMETHEUS_MULTIPROC_DIR", str(folder))
+    config = uvicorn.Config(
+        functools.partial(build, settings, str(folder)),
+        factory=True,
+        workers=settings.workers,
+        access_log=False,
+        log_config=_LOGS,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def build(settings: Settings, folder: str) -> FastAPI:
+    """Make one worker's application, in its process."""
+    from mlv.serve.app import Worker, create_app
+    from mlv.serve.board import Board
+    from mlv.serve.live import LiveModel
+    from mlv.serve.metrics import Metrics
+
+    live = LiveModel(
+        settings.source,
+        settings.model,
+        watch=settings.watch,
+        fetch=settings.fetch,
+        loaders={key: loader_of(place) for key, place in settings.loaders},
+        wait=False,
+        start=False,
+    )
+    board = Board(Path(folder))
+    metrics = Metrics(Path(folder), lambda: [live.status()._asdict(), *board.others()])
+    return create_app(Worker(live, board, metrics, settings.most))
+
+
+def loader_of(place: str) -> Any:
+    """Import a loader named ``module:function``."""
+    module, colon, name = place.partition(":")
+    if not colon:
+        raise InvalidInput(f"the loader {place!r} is not module:function")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInput(
+            f"the loader {place!r} cannot be imported: {error}",
+            hint="its folder must be on PYTHONPATH",
+        ) from None
+    if not callable(found):
+        raise InvalidInput(f"the loader {place!r} cannot be called")
+    return found
