@@ -80,7 +80,7 @@ def wanted() -> tuple[str, ...]:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     listed = list(project["dependencies"])
     for extra in EXTRAS:
-        listed += project["optional-dependencies"].get(extra, ["fastapi","uvicorn","prometheus-client"])
+        listed += project["optional-dependencies"][extra]
     return tuple(sorted(each for each in listed if Requirement(each).name != "mlv"))
 
 
