@@ -60,8 +60,8 @@ def shared(
         netrc, config = folder / "netrc", folder / "config"
         netrc.write_text(f"machine {LOOPBACK} login reader password {web.PASSWORDS['reader']}\n")
         config.write_text(
-            "['remote \"storage\"']\n"
-            f"    user = reader\n    password = {web.PASSWORDS['reader']}\n    auth = basic\n"
+            f"['remote \"storage\"']\n    url = {remote['url']}\n    auth = basic\n"
+            f"    user = reader\n    password = {web.PASSWORDS['reader']}\n"
         )
         url = git_server.git_url(folder / "payments.git")
         yield Shared(url, clone, {"netrc": netrc, "dvc": config})
