@@ -38,6 +38,7 @@ _COMMANDS = {
     "fetch": "sharing",
     "pull": "fetching",
     "serve": "serving",
+    "reproduce": "reproducing",
     "verify": "trusting",
     "drill": "drilling",
     "yank": "keeping",

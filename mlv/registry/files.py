@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlv.drill.report import Drill
     from mlv.predicting.predictor import Predictor
     from mlv.registry.opened import AnyPath
+    from mlv.reproducing import Reproduced
     from mlv.trust import Trust
 
 
@@ -81,6 +82,30 @@ class HandsOut(Opened):
 
         files = self.artifacts(ref)
         return Predictor.load(self.record(ref).manifest, files, loaders)
+
+    def reproduce(
+        self,
+        ref: str,
+        folder: AnyPath | None = None,
+        *,
+        env: bool = False,
+        retrain: bool = False,
+        python: str | None = None,
+        show: Callable[[str], None] | None = None,
+    ) -> Reproduced:
+        """Bring a version back in a linked work tree at its tag, with its verified bytes.
+
+        ``folder`` is beside the repository unless one is given. ``env`` makes ``.venv`` in it, of
+        the version's packages, with ``python``. ``retrain`` runs the stage that made the version,
+        and says whether the same came out. ``show`` gets what programs print, line by line.
+        """
+        from mlv.reproducing import Order, reproduce
+
+        files = self.artifacts(ref)
+        where = None if folder is None else Path(folder)
+        order = Order(where, env, retrain, python, show or (lambda _: None))
+        with on_disk(self.path):
+            return reproduce(self._versions, self.record(ref), files, order)
 
     def verify(self, ref: str, *, fetch: bool = True, predict: bool = False) -> dict[str, str]:
         """Hash a version's bytes here anew, wherever they lie: ``{role: "ok" | "not here"}``.

@@ -6,12 +6,13 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections import deque
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ProgramError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 # A hook of git exports these; they would send our git to the wrong repository or index. The list
@@ -26,6 +27,7 @@ _REPOSITORY_VARIABLES = (
 
 PIPE = subprocess.PIPE
 _BUFFER = 1 << 16
+_LAST_LINES = 40
 Running = subprocess.Popen[bytes]
 
 
@@ -69,6 +71,33 @@ def run(
     except OSError as error:
         raise _not_started(argv[0], cwd, error) from error
     return Result(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+
+def run_shown(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    show: Callable[[str], None],
+) -> Result:
+    """Run a program that takes long, and ``show`` each line that it prints, when it does.
+
+    The result has the last of them.
+    """
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    try:
+        process = subprocess.Popen(
+            argv, cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, stdout=PIPE,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    except OSError as error:
+        raise _not_started(argv[0], cwd, error) from error
+    assert process.stdout
+    with process.stdout as lines:
+        for line in lines:
+            last.append(line.decode(errors="replace").rstrip())
+            show(last[-1])
+    return Result(process.wait(), b"", "\n".join(last))
 
 
 def run_within(
