@@ -131,6 +131,8 @@ _VARIES = (
     (re.compile(r"\b\d+ (s|min|h) old\b"), "<time> old"),
     (re.compile(r"\b\d+(\.\d)? (B|kB|MB|GB)\b"), "<size>"),
     (re.compile(r'("size": )\d+'), r"\1<size>"),
+    (re.compile(r" *\b\d+\.\d+ s\b"), " <seconds>"),
+    (re.compile(r'("seconds": )\d+(\.\d+)?'), r"\1<seconds>"),
     (re.compile(r"\b(Linux|macOS|Windows)-[\w.+-]+"), "<platform>"),
     (re.compile(r'((?:^|\W)python\W+)3\.\d+\.\d+\S*?(?="|$)', re.MULTILINE), r"\1<python>"),
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),

@@ -40,7 +40,7 @@ def drill_command(session: Session, budget: float) -> None:
 def _show(found: Drill) -> None:
     from mlv.drill.report import STEPS
 
-    headings = ["", "model", "live", "back to", *STEPS, "in all"]
+    headings = ["", "model", "live", "back to", "in all", *STEPS]
     show.lines(show.table(headings, [_row(each) for each in found.models], keep=4))
     for each in found.models:
         _explain(each)
@@ -59,8 +59,8 @@ def _row(each: Drilled) -> list[str]:
         show.heading(each.model),
         name_of(each.live) or "-",
         each.back_to.name if each.back_to else "-",
-        *[_cell(each, name) for name in STEPS],
         duration(each.seconds),
+        *[_cell(each, name) for name in STEPS],
     ]
 
 

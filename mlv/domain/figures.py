@@ -45,7 +45,11 @@ def count(number_of: int, thing: str, things: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds with what of them counts: ``0.04 s``, ``12.3 s``, ``310 s``."""
-    digits = 2 if seconds < 1 else 1 if seconds < 100 else 0  # noqa: PLR2004 - read as it stands
-    text = f"{seconds:.{digits}f}"
-    return f"{text.removesuffix('.0')} s"
+    """Write seconds with what of them counts: ``0.04 s``, ``12.3 s``, ``310 s``; ``3 s`` if whole.
+
+    What was measured is as wide from nothing to a hundred seconds.
+    """
+    if seconds >= 1 and seconds == int(seconds):
+        return f"{int(seconds)} s"
+    digits = 2 if seconds < 10 else 1 if seconds < 100 else 0  # noqa: PLR2004 - as it reads
+    return f"{seconds:.{digits}f} s"

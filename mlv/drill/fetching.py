@@ -13,7 +13,6 @@ from mlv.errors import ConfigError, IntegrityError, NotFound, StorageError
 from mlv.store.dvc.apart import open_apart
 from mlv.store.git import Layout
 from mlv.store.handout import MANIFEST, bring
-from mlv.store.versions import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record, Tip, Versions
 
 _CONFIG, _LOCAL = ".dvc/config", ".dvc/config.local"
-_REQUIREMENTS = "requirements.txt"
 
 
 @contextlib.contextmanager
@@ -97,20 +95,6 @@ class Source:
             f"{error.message}, on the DVC remote {self._dvc.remote().name!r}",
             hint="somebody changed it there: remove that object, then mlv push where the bytes are",
         )
-
-
-def requirements(versions: Versions, record: Record, folder: Path) -> dict[str, Path]:
-    """Write out the packages that the version was registered with, if it says."""
-    version = record.manifest.version
-    path = f"{folder_of(version.model)}/{_REQUIREMENTS}"
-    data = versions.blob(record.tag.commit, path)
-    if data is None:
-        return {}
-    target = folder / version.tag / _REQUIREMENTS
-    if target.exists():
-        return {}  # an artifact of that name
-    target.write_bytes(data)
-    return {"requirements": target}
 
 
 def _outside(folder: Path) -> Layout:

@@ -19,7 +19,7 @@ from mlv.drill.report import DOWNLOAD, REMOTE, ROLLBACK, VERIFY, Drill, Drilled,
 from mlv.errors import InvalidInput, NotFound, RegistryError
 from mlv.moving.promotion import Plan, decide
 from mlv.moving.promotion import Step as Planned
-from mlv.store import versionfolder
+from mlv.store import handout, versionfolder
 from mlv.store.disk import on_disk, remove_tree
 from mlv.trust import check_trusted
 
@@ -132,8 +132,9 @@ def _use(
             told.append(source.download(record))
         with course.step(VERIFY) as told:
             files = source.verified(record)
+            pins = versionfolder.requirements(versions, record)
+            files["requirements"] = handout.put_beside(files["manifest"], pins)
             told.append(count(len(record.manifest.artifacts), "artifact"))
-        files |= fetching.requirements(versions, record, folder)
         tried = trial.attempt(record, files, folder / "trial", terms.budget)
         course.steps += tried.steps
         return tried.fault

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
     "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull", "verify",
-    "yank", "purge", "trust", "doctor", "check-commit", "check-push",
+    "drill", "yank", "purge", "trust", "doctor", "check-commit", "check-push",
     "demo",
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlv.domain.figures import count, number, share, signed, size
+from mlv.domain.figures import count, duration, number, share, signed, size
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,20 @@ def test_sizes_and_counts_are_in_words() -> None:
     assert (count(1, "commit"), count(2, "commit"), count(0, "entry", "entries")) == (
         "1 commit", "2 commits", "0 entries",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0, "0.00 s"),
+        (0.004, "0.00 s"),
+        (0.57, "0.57 s"),
+        (3.0, "3 s"),
+        (3.14159, "3.14 s"),
+        (12.34, "12.3 s"),
+        (300.0, "300 s"),
+        (310.4, "310 s"),
+    ],
+)
+def test_a_duration_shows_what_of_it_counts(seconds: float, written: str) -> None:
+    assert duration(seconds) == written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import pickle
 import stat
 from contextlib import ExitStack
@@ -264,6 +265,23 @@ def test_retraining_proposes_once_and_a_rollback_is_rehearsed(team: Team) -> Non
         if team.shared.storage.read(lost) == pickle.dumps(1):
             team.shared.storage.remove(lost)
     assert "of fraud to v1 would fail" in failed(team.ci.scheduled("rehearse"))
+
+
+def test_a_version_with_a_sample_answers_it_before_it_is_deployed(team: Team) -> None:
+    (team.clone / "model.pkl").write_bytes(pickle.dumps(operator.itemgetter(0)))
+    sample = team.shared.folder / "sample.json"
+    sample.write_text('{"data": [[1.0, 2.0], [3.0, 4.0]], "dtype": "float64"}')
+    args = ("register", "--push", "--quiet", "--sample", str(sample))
+    tag = f"fraud-{did(team.mlv(team.clone, *args)).strip()}"
+    before = team.git(team.shared.bare, "rev-parse", "main")
+    team.git(team.clone, "fetch", "--quiet")
+    did(team.mlv(team.clone, "promote", tag, "--force", "--reason", "Try it"))
+    team.git(team.clone, "push", "--quiet", "origin", "main:sampled")
+    team.merge("sampled", "rebase")
+    log = passed(team.ci.deploy(before))
+    assert log.count("sample ok") == 2  # its bytes; and, with its packages, its answer
+    assert "could not be tried" not in log
+    assert [line.split()[1] for line in team.deployed] == [tag]
 
 
 def test_staging_deploys_nothing_and_a_hook_that_fails_is_seen(team: Team) -> None:
