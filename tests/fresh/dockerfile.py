@@ -78,9 +78,7 @@ class Image:
             self.root.run("/bin/sh", "-c", script, user=self.user, network=True, env=env)
 
     @contextmanager
-    def _mounted(
-        self, mounts: list[dict[str, str]], secrets: Mapping[str, Path]
-    ) -> Iterator[None]:
+    def _mounted(self, mounts: list[dict[str, str]], secrets: Mapping[str, Path]) -> Iterator[None]:
         """Let secrets be there while the block lasts, as Docker does for one line."""
         put = []
         for mount in mounts:

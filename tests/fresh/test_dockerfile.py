@@ -144,7 +144,7 @@ def test_it_serves_and_follows_a_rollback(
             assert time.monotonic() - started < 30
             code, answer = ask(f"{url}/predict", INPUT)
             assert (code, answer["version"]) == (200, "v1")
-            assert len(answer["predictions"]["data"]) == 2
+            assert len(answer["predictions"]) == 2
     finally:
         for path in home.iterdir():
             path.unlink()
