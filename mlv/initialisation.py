@@ -10,6 +10,7 @@ from mlv.store import hooks, templates, versionfolder
 from mlv.store.dvc import repository as dvc
 from mlv.store.dvcfiles import credential_in
 from mlv.store.git import Git, find, init_git
+from mlv.store.lineage import without_credentials
 from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged
 
@@ -25,8 +26,8 @@ _DVC_FILES = {
 
 
 _SAY_WHERE_FROM = (
-    "the workflows install mlv by its version alone: let the variable MLV_PACKAGES say where from. "
-    "What a public index has under this name is not this program"
+    "what was written installs mlv by its version alone: let the variable MLV_PACKAGES say where "
+    "from. What a public index has under this name is not this program"
 )
 
 
@@ -84,11 +85,12 @@ def _write_template(
 ) -> templates.Written:
     config = configs.read(git)
     dvc_config = (top / ".dvc" / "config").read_bytes()
-    known = templates.values(config.branch, config.allowed_signers, dvc_config)
+    remote = without_credentials(git.config("remote.origin.url") or "") or ""
+    known = templates.values(config.branch, config.allowed_signers, dvc_config, remote)
     written = templates.write(name, top, known, may_replace)
-    if name == templates.PIPELINE or not written.paths or templates.is_known_where_from(known):
-        return written
-    return written._replace(notes=(*written.notes, _SAY_WHERE_FROM))
+    if written.paths and templates.needs_to_know_where_from(name, known):
+        return written._replace(notes=(*written.notes, _SAY_WHERE_FROM))
+    return written
 
 
 def _is_in_git(path: Path) -> bool:

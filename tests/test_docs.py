@@ -48,10 +48,12 @@ from mlv.errors import ConfigError, RegistryError
 from mlv.store import config as configs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# This one is for a machine of its own: tests/fresh runs it there.
+SERVING = ROOT / "docs" / "serving.md"
 ADA = "/home/ada"
 TIMEOUT = 300.0  # seconds for one document; a command that waits for input must not hang the suite
 
@@ -174,13 +176,26 @@ def meant(command: str) -> str:
 
 
 class Shell:
-    """One bash for one document, so that `cd` and variables last; a context manager."""
+    """One bash for one document, so that `cd` and variables last; a context manager.
 
-    def __init__(self, folder: Path, scripts: Path) -> None:
+    ``argv`` starts it elsewhere than here; ``seen_as`` is what the folder of scripts is called
+    there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        scripts: Path,
+        argv: Sequence[str] = ("bash", "--noprofile", "--norc"),
+        seen_as: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._script = scripts / "command.sh"
+        self._seen_as = seen_as or scripts
         self._process = subprocess.Popen(
-            ["bash", "--noprofile", "--norc"],
+            argv,
             cwd=folder,
+            env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -205,7 +220,7 @@ class Shell:
         self._script.write_text(f"{command}\n", encoding="utf-8")
         end = "--- the end, with "
         # From a file, so that a broken command does not break this shell.
-        stdin.write(f"(exit {self._code}); . '{self._script}' </dev/null 2>&1\n")
+        stdin.write(f"(exit {self._code}); . '{self._seen_as / 'command.sh'}' </dev/null 2>&1\n")
         stdin.write(f'printf "\\n%s%d\\n" "{end}" $?\n')
         stdin.flush()
         lines: list[str] = []
@@ -218,7 +233,7 @@ class Shell:
 
     def run_script(self, script: str) -> tuple[int, str]:
         """Run a script up to its first failure; of what it sets only the folder lasts."""
-        folder = self._script.with_name("folder")
+        folder = self._seen_as / "folder"
         code, output = self.run(f"(\nset -e\n{script}\npwd > '{folder}'\n)")
         if not code:
             self.run(f"cd \"$(cat '{folder}')\"")
@@ -354,7 +369,9 @@ def shell(home: Path, tmp_path: Path) -> Iterator[Shell]:
 
 
 @needs_bash
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if path != SERVING], ids=lambda path: path.stem
+)
 def test_every_example_does_what_the_document_shows(
     path: Path, shell: Shell, caller_env: dict[str, str]
 ) -> None:

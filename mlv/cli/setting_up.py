@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     click.option("--hooks", "with_hooks", is_flag=True,
                  help="Install the hooks for commits and pushes too."),
     click.option("--template", "templates", metavar="NAME", multiple=True, type=click.Choice(NAMES),
-                 help="Write files to start from: github, gitlab or pipeline."),
+                 help=f"Write files to start from: {', '.join(NAMES[:-1])} or {NAMES[-1]}."),
     model=False,
 )  # fmt: skip
 def init_command(

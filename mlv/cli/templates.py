@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlv.store.templates import GITHUB, GITLAB, OWNER, PIPELINE
+from mlv.store.templates import DOCKER, GITHUB, GITLAB, KUBERNETES, OWNER, PIPELINE, REGISTRY
 
 _BOTH = f"""\
   CODEOWNERS                 whoever decides what goes live, in place of {OWNER}
@@ -33,4 +33,17 @@ Look these over and commit them. Then (docs/pull-requests.md tells how):
     PIPELINE: """\
 Look these over, put in your own training, and commit them. Then:
   dvc repro                  train; README.md tells the rest""",
+    DOCKER: f"""\
+Look these over and commit them. Then (docs/serving.md tells how):
+  REGISTRY                   the repository's address, where it is still {REGISTRY}
+  docker build --tag serving serving
+                             with --secret id=netrc,src=... and id=dvc,src=... where the registry
+                             asks who you are, and --build-arg MLV_PACKAGES=... for another mlv
+  docker run --publish 127.0.0.1:8000:8000 serving""",
+    KUBERNETES: f"""\
+Look these over and commit them. Then (docs/serving.md tells how):
+  REGISTRY                   the repository's address, where it is still {REGISTRY}
+  image                      twice: that of mlv init --template docker, where you pushed it
+  secret serving             with .netrc and config, where the registry asks who you are
+  kubectl apply --filename serving/kubernetes.yaml""",
 }

@@ -131,18 +131,21 @@ class RemoteRegistry:
         return view.versions.record(version)
 
     def artifacts(self, ref: str = "@production") -> dict[str, Path]:
-        """Give a version's files by role and its manifest: verified, read-only.
+        """Give a version's files by role, its manifest and requirements: verified, read-only.
 
         What is not here is fetched. One that was yanked or purged is refused, and one that is not
         signed as the registry requires.
         """
         from mlv.pulling import delivery
+        from mlv.store import handout, versionfolder
 
         record = self.record(ref)
         view = self._seen()
         view.check(record)
+        pins = versionfolder.requirements(view.versions, record)
         ahead = None if self.offline else self._ahead
-        return delivery.hand_out(self._mirror, view, record, self.cache, self._progress, ahead)
+        files = delivery.hand_out(self._mirror, view, record, self.cache, self._progress, ahead)
+        return files | {"requirements": handout.put_beside(files["manifest"], pins)}
 
     def copy_out(self, ref: str, target: AnyPath) -> dict[str, Path]:
         """Copy a version's verified files into a folder of the user's, as `ModelRegistry` does."""

@@ -54,8 +54,9 @@ class ModelRegistry(Registers, Moves, Reads, HandsOut):
     ) -> Initialised:
         """Do what `init` does, and tell what was made.
 
-        ``with_hooks`` adds those of Git. ``templates`` are `github`, `gitlab` and `pipeline`, whose
-        files are written and not committed; ``may_replace`` is asked of a file that is there.
+        ``with_hooks`` adds those of Git. ``templates`` are `github`, `gitlab`, `pipeline`, `docker`
+        and `kubernetes`, whose files are written and not committed; ``may_replace`` is asked of a
+        file that is there.
         """
         from mlv.initialisation import Extras, initialise
 

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 GITHUB, GITLAB, PIPELINE = "github", "gitlab", "pipeline"
-NAMES = (GITHUB, GITLAB, PIPELINE)
+DOCKER, KUBERNETES = "docker", "kubernetes"
+NAMES = (GITHUB, GITLAB, PIPELINE, DOCKER, KUBERNETES)
+# Those that install mlv.
+_INSTALLING = (GITHUB, GITLAB, DOCKER)
 # In the template `pipeline` of a checkout, what a run of it has left behind.
 LEFT_BEHIND = (".dvc", "__pycache__", "artifacts", "data", "dvc.lock", "metrics.json")
 OWNER = "@your-organisation/your-team"
+REGISTRY = "https://git.example/your-organisation/your-repository.git"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # In a wheel, and in a checkout.
@@ -28,6 +32,8 @@ _BLANK = re.compile(r"@@([a-z]+)@@")
 # What may stand unquoted in YAML, in a shell and in CODEOWNERS.
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9+:/@._~%=-]+")
+# An address that others can reach, too: of HTTP, of SSH, or as scp writes it.
+_REACHED = re.compile(r"(https?://|ssh://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:)[A-Za-z0-9:/@._~-]+")
 _CODEOWNERS, _GITLAB_CI = "CODEOWNERS", ".gitlab-ci.yml"
 # A forge takes one of these: from its own folder, the top, or docs.
 _ONE_OF_A_KIND = {_CODEOWNERS.lower(), "pull_request_template.md"}
@@ -59,10 +65,11 @@ def folder(name: str) -> Path:
     return next((place / name for place in _PLACES if place.is_dir()), _PLACES[0] / name)
 
 
-def values(branch: str, signers: str, dvc_config: bytes) -> dict[str, str]:
+def values(branch: str, signers: str, dvc_config: bytes, remote: str = "") -> dict[str, str]:
     """Say what the blanks of templates are filled in with.
 
-    `ConfigError` if a name holds what would mean something else there.
+    ``remote`` is where the repository is published. `ConfigError` if a name holds what would mean
+    something else there.
     """
     for key, text in (("branch", branch), ("allowed_signers", signers)):
         if text and not _PLAIN.fullmatch(text):
@@ -75,19 +82,21 @@ def values(branch: str, signers: str, dvc_config: bytes) -> dict[str, str]:
     return {
         "branch": branch,
         "owner": OWNER,
-        "packages": " ".join([_mlv(), *dvc]),
+        "packages": " ".join([_mlv("scan"), *dvc]),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "registry": remote if _REACHED.fullmatch(remote) else REGISTRY,
+        "serving": " ".join([_mlv("serve"), *dvc]),
         "signers": signers,
     }
 
 
-def is_known_where_from(known: Mapping[str, str]) -> bool:
-    """Whether the blanks say where mlv itself is installed from, and not its version alone."""
-    return "://" in known["packages"]
+def needs_to_know_where_from(name: str, known: Mapping[str, str]) -> bool:
+    """Whether a template installs mlv, and its blanks say a version alone, not where from."""
+    return name in _INSTALLING and "://" not in known["packages"]
 
 
-def _mlv() -> str:
-    """Say how pip installs the mlv that runs, with what scans pickles.
+def _mlv(extra: str) -> str:
+    """Say how pip installs the mlv that runs, with an extra of it.
 
     From where it came from, if others can reach that.
     """
@@ -96,8 +105,8 @@ def _mlv() -> str:
     url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
     where = f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
     if url.startswith("https://") and _REQUIREMENT.fullmatch(where):
-        return f"mlv[scan]@{where}"
-    return f"mlv[scan]=={found.version}"
+        return f"mlv[{extra}]@{where}"
+    return f"mlv[{extra}]=={found.version}"
 
 
 def fill(text: str, known: Mapping[str, str]) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
 def folder() -> Path:
-    """Give the folder of ours in the user's cache."""
+    """Give the folder of ours in the user's cache, or the one that ``MLV_CACHE`` names.
+
+    As with ``XDG_CACHE_HOME``: where home is read-only, every way to a registry needs to know.
+    """
+    named = os.environ.get("MLV_CACHE")
+    if named:
+        return Path(named).absolute()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("mlv"))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.forge import chroot, pagure
+from tests import debian
+from tests.forge import pagure
 from tests.forge.project import Project
 from tests.servers.sharing import dvc_config
 
@@ -32,10 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def forge(
     tmp_path_factory: pytest.TempPathFactory, caller_env: dict[str, str]
 ) -> Iterator[pagure.Pagure]:
-    """Run a Pagure; the first time on a machine, install it."""
-    home = Path(caller_env["HOME"])
-    cache = Path(caller_env.get("XDG_CACHE_HOME") or home / ".cache")
-    root = chroot.prepared(cache / "mlv-tests", caller_env)
+    """Run a Pagure; the first time on a machine, install it: it is packaged by Debian alone."""
+    root = debian.prepared("pagure", caller_env, "pagure", "redis-server")
     with pagure.serving(root, tmp_path_factory.mktemp("pagure")) as server:
         yield server
 

@@ -168,7 +168,7 @@ def test_mlv_is_installed_from_where_it_came_from(
     monkeypatch.setattr(metadata.PathDistribution, "read_text", lambda _, name: texts.get(name))
     known = templates.values("main", "", b"")
     assert known["packages"] == (wanted or f"mlv[scan]=={VERSION}")
-    assert templates.is_known_where_from(known) is (wanted is not None)
+    assert templates.needs_to_know_where_from("github", known) is (wanted is None)
     assert Requirement(known["packages"]).name == "mlv"
 
 

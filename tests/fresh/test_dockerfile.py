@@ -1,0 +1,167 @@
+"""The image that `mlv init --template docker` describes, built line by line, and what it serves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mlv.store import templates
+from tests.fresh.dockerfile import Image
+from tests.fresh.root import ENV
+from tests.servers import web
+from tests.servers.processes import LOOPBACK, free_port, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.fresh.root import Root
+
+    Git = Callable[..., str]
+
+INPUT = {"columns": ["amount", "hour"], "data": [[12.5, 14], [250.0, 3]]}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The registry of Ada's machine, over HTTP, for those with a password; and a clone of it."""
+
+    url: str
+    clone: Path
+    secrets: dict[str, Path]
+
+
+@pytest.fixture(scope="module")
+def shared(
+    root: Root, tmp_path_factory: pytest.TempPathFactory, git: Git, dvc: Git
+) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("shared")
+    home = root.folder / "home" / "ada"
+    for name in ("payments.git", "storage"):
+        # Not with its owner: git serves nobody another's repository.
+        subprocess.run(("cp", "-r", str(home / name), str(folder)), check=True)
+    with web.serving_git() as git_server, web.serving_dvc() as dvc_server:
+        clone = folder / "clone"
+        git(folder, "clone", "--quiet", str(folder / "payments.git"), str(clone))
+        remote = dvc_server.remote(folder / "storage")
+        dvc(clone, "remote", "modify", "--quiet", "storage", "url", remote["url"])
+        dvc(clone, "remote", "modify", "--quiet", "storage", "auth", "basic")
+        git(clone, "commit", "--quiet", "--all", "--message", "Keep the bytes where all reach them")
+        git(clone, "push", "--quiet", "origin", "main")
+        netrc, config = folder / "netrc", folder / "config"
+        netrc.write_text(f"machine {LOOPBACK} login reader password {web.PASSWORDS['reader']}\n")
+        config.write_text(
+            f"['remote \"storage\"']\n    url = {remote['url']}\n    auth = basic\n"
+            f"    user = reader\n    password = {web.PASSWORDS['reader']}\n"
+        )
+        url = git_server.git_url(folder / "payments.git")
+        yield Shared(url, clone, {"netrc": netrc, "dvc": config})
+
+
+@pytest.fixture(scope="module")
+def image(bare_root: Root, shared: Shared) -> Image:
+    """Build it, with the registry's address and mlv's wheel as arguments of the build."""
+    template = templates.folder(templates.DOCKER) / "serving" / "Dockerfile"
+    text = templates.fill(template.read_text(), templates.values("main", "", b"", ""))
+    made = Image(bare_root)
+    made.build(text, {"REGISTRY": shared.url, "MLV_PACKAGES": "mlv[serve]"}, shared.secrets)
+    return made
+
+
+def ask(url: str, body: object = None) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - ours
+    try:
+        with urllib.request.urlopen(request, timeout=90) as answer:  # noqa: S310 - ours
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def answers(url: str) -> bool:
+    try:
+        return ask(f"{url}/ready")[0] == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def container(image: Image, folder: Path, *args: str) -> Iterator[str]:
+    """Run a container: only the cache and /tmp may be written to; give its address."""
+    port = free_port()
+    entrypoint = [word.replace("--port 8000", f"--port {port}") for word in image.entrypoint]
+    writable = ("/tmp", image.env["MLV_CACHE"])  # noqa: S108 - of the container
+    argv = image.root.argv(
+        "env", "-i", *(f"{key}={value}" for key, value in {**ENV, **image.env}.items()),
+        *entrypoint, *args, user=image.user, network=True, writable=writable,
+    )  # fmt: skip
+    url = f"http://{LOOPBACK}:{port}"
+    with running(argv, folder, answers=lambda: answers(url)):
+        yield url
+
+
+def test_the_image_has_the_packages_and_the_files_of_what_is_live(image: Image) -> None:
+    frozen = image.root.run("python", "-m", "pip", "list", "--format", "freeze").splitlines()
+    found = list((image.root.folder / "var/lib/mlv").rglob("requirements.txt"))
+    assert found
+    for pin in found[0].read_text().splitlines():
+        assert pin in frozen
+    assert list((image.root.folder / "var/lib/mlv").rglob("model.pkl"))
+
+
+def test_no_secret_and_no_left_over_is_in_the_image(image: Image) -> None:
+    assert list((image.root.folder / "etc/mlv").iterdir()) == []
+    assert list((image.root.folder / "tmp").iterdir()) == []
+    password = web.PASSWORDS["reader"]
+    for folder in ("etc", "var/lib/mlv", "tmp"):
+        argv = ("grep", "-rqs", password, str(image.root.folder / folder))
+        assert subprocess.run(argv, check=False).returncode == 1
+
+
+def test_it_serves_and_follows_a_rollback(
+    image: Image, shared: Shared, tmp_path: Path, mlv: Callable[..., Any]
+) -> None:
+    home = image.root.folder / "etc/mlv"
+    for secret, name in (("netrc", ".netrc"), ("dvc", "config")):
+        shutil.copy(shared.secrets[secret], home / name)
+        shutil.chown(home / name, image.user)
+    try:
+        with container(image, tmp_path, "--workers", "2") as url:
+            code, answer = ask(f"{url}/predict", INPUT)
+            assert (code, answer["version"]) == (200, "v2")
+            started = time.monotonic()
+            done = mlv(shared.clone, "rollback", "--push", "--wait", f"{url}/ready")
+            assert done.returncode == 0, done.stderr
+            assert time.monotonic() - started < 30
+            code, answer = ask(f"{url}/predict", INPUT)
+            assert (code, answer["version"]) == (200, "v1")
+            assert len(answer["predictions"]) == 2
+    finally:
+        for path in home.iterdir():
+            path.unlink()
+
+
+def test_it_starts_where_git_cannot_be_reached(image: Image, tmp_path: Path) -> None:
+    """The container has no password here, so that it is told nothing."""
+    with container(image, tmp_path) as url:
+        code, answer = ask(f"{url}/predict", INPUT)
+        assert code == 200
+        assert answer["version"] in ("v1", "v2")
+
+
+def test_the_health_check_tells_a_server_from_none(image: Image, tmp_path: Path) -> None:
+    with container(image, tmp_path) as url:
+        port = url.rpartition(":")[2]
+        check = [word.replace(":8000/", f":{port}/") for word in image.health]
+        image.root.run(*check, network=True)
+    with pytest.raises(AssertionError, match="Connection refused"):
+        image.root.run(*check, network=True)
