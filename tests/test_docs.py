@@ -579,6 +579,7 @@ def test_every_command_with_json_has_its_shape_documented() -> None:
 # Under these keys stand names that the user has chosen.
 CHOSEN = {
     "artifacts": "<role>",
+    "files": "<role>",
     "metrics": "<name>",
     "metadata": "<key>",
     "deps": "<path>",
@@ -679,7 +680,7 @@ def test_every_status_and_exit_code_is_in_the_readme() -> None:
 
 def errors() -> list[type[RegistryError]]:
     named = [getattr(package, name) for name in package.__all__]
-    return [each for each in named if issubclass(each, RegistryError)]
+    return [e for e in named if isinstance(e, type) and issubclass(e, RegistryError)]
 
 
 def test_the_readme_starts_with_what_the_makefile_can_do() -> None:
@@ -697,15 +698,18 @@ def test_what_is_public() -> None:
         "GateFailed",
         "IntegrityError",
         "InvalidInput",
+        "LiveModel",
         "ModelRegistry",
         "NoPreviousVersion",
         "NotFound",
+        "PredictionDiffers",
         "ProgramError",
         "RefusedByRemote",
         "RegistryError",
         "StatusError",
         "StorageError",
         "WorkspaceError",
+        "load",
     ]
 
 

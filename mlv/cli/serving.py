@@ -78,23 +78,28 @@ def serve_command(
         tuple((key, place) for key, _, place in pairs),
     )
     with bind(settings) as listening, tempfile.TemporaryDirectory(prefix="mlv-serve-") as folder:
-        _check(settings.source, session)
-        if not session.quiet:
-            address = f"[{host}]" if ":" in host else host
-            show.line(f"serving on http://{address}:{listening.getsockname()[1]}")
+        address = f"[{host}]" if ":" in host else host
+        _tell(settings.source, session, f"http://{address}:{listening.getsockname()[1]}")
         serve(settings, listening, Path(folder))
 
 
-def _check(source: str, session: Session) -> None:
-    """Bring what is live here, so that what is wrong is said before anything is started."""
+def _tell(source: str, session: Session, url: str) -> None:
+    """Say what is live and where it is served; what is wrong is said before anything starts."""
     from mlv.serve.sources import source_of
 
     found = source_of(source, session.model, show.note)
     version = found.wanted()
     if version is None:
         show.note(f"nothing of {found.model!r} is in production yet: /ready says so until it is")
-    elif not session.quiet:
-        show.line(f"{show.heading(version.tag)} is in production")
+    if session.as_json:
+        name = version.name if version else None
+        show.as_json({"url": url, "model": found.model, "version": name})
+    elif session.quiet:
+        show.line(url)
+    else:
+        if version:
+            show.line(f"{show.heading(version.tag)} is in production")
+        show.line(f"serving on {url}")
 
 
 def _need_extra() -> None:
