@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING
@@ -133,6 +134,18 @@ def test_a_training_that_depends_on_nothing_else_is_bit_identical(
     assert again["metrics"] == {"score": {"before": 0.5, "after": 0.5}}
     assert "Running stage 'judge'" in done.stderr
     assert state(repo, git) == before
+
+
+def test_data_that_dvc_keeps_is_brought_before_it_is_trained_on(
+    repo: Path, train: Callable[..., ModelRegistry], git: Program, dvc: Program, mlv: Mlv
+) -> None:
+    (repo / "data.txt").write_text("4")
+    dvc(repo, "add", "--quiet", "data.txt")
+    train()
+    dvc(repo, "push", "--quiet", "--all-tags")
+    shutil.rmtree(repo / ".dvc" / "cache")
+    done = mlv(repo, "reproduce", "v1", "--retrain", "--json")
+    assert done.returncode == 0, done.stderr
 
 
 def test_another_outcome_says_which_metrics_differ_and_by_how_much(

@@ -60,7 +60,7 @@ def _silent(_: str) -> None:
 
 
 def _show_line(text: str) -> None:
-    click.echo(click.style(f"  | {show.printable(text)}", dim=True), err=True)
+    click.echo(click.style(f"  | {show.printable(text.expandtabs())}", dim=True), err=True)
 
 
 def _tell(done: Reproduced) -> None:

@@ -88,24 +88,24 @@ def retrain(
     env = {"PATH": os.pathsep.join((str(programs), process.environment().get("PATH", "")))}
     if environment:
         env["VIRTUAL_ENV"] = str(environment.folder)
-    # The whole pipeline: what evaluates the model comes after the stage that made it.
-    how = ("--force", "--no-run-cache", "--pull", "--pipeline")
-    argv = [python, "-m", "dvc", "repro", *how, stage["name"]]
-    start = time.monotonic()
-    result = process.run_shown(argv, cwd=folder, env=env, show=show)
-    if result.code:
-        said = [line for line in result.stderr.splitlines() if line.startswith("ERROR: ")]
-        last = said[-1].removeprefix("ERROR: ") if said else f"exit code {result.code}"
-        raise ProgramError(
-            f"training {record.manifest.version.tag} again failed: {last}",
-            hint=f"in {folder}: dvc repro --force {stage['name']} shows all of it",
-            argv=tuple(argv),
-            code=result.code,
-            stderr=result.stderr,
-        )
-    seconds = time.monotonic() - start
     lock = "dvc.lock" if inside == "." else f"{inside}/dvc.lock"
-    before = _outputs(versions.blob(record.tag.commit, lock) or b"")
+    locked = versions.blob(record.tag.commit, lock) or b""
+
+    def run(*args: str) -> None:
+        argv = [python, "-m", "dvc", *args]
+        result = process.run_shown(argv, cwd=folder, env=env, show=show)
+        if result.code:
+            raise _failed(record, argv, result, f"in {folder}: dvc repro --force {stage['name']}")
+
+    # `dvc repro --pull` brings no data that is forced.
+    inputs = [path for path in _inputs(locked) if not (folder / path).exists()]
+    if inputs:
+        run("pull", "--", *inputs)
+    start = time.monotonic()
+    # The whole pipeline: what evaluates the model comes after the stage that made it.
+    run("repro", "--force", "--no-run-cache", "--pull", "--pipeline", stage["name"])
+    seconds = time.monotonic() - start
+    before = _outputs(locked)
     after = _outputs((folder / "dvc.lock").read_bytes())
     roles = {artifact.md5: role for role, artifact in record.manifest.artifacts.items()}
     outputs = tuple(
@@ -146,11 +146,32 @@ def _python(environment: Environment | None) -> tuple[str, Path]:
     return (own if asked.code else str(environment.python)), environment.programs
 
 
+def _failed(record: Record, argv: list[str], result: process.Result, how: str) -> ProgramError:
+    said = [line for line in result.stderr.splitlines() if line.startswith("ERROR: ")]
+    last = said[-1].removeprefix("ERROR: ") if said else f"exit code {result.code}"
+    return ProgramError(
+        f"training {record.manifest.version.tag} again failed: {last}",
+        hint=f"{how} shows all of it",
+        argv=tuple(argv),
+        code=result.code,
+        stderr=result.stderr,
+    )
+
+
+def _inputs(lock: bytes) -> list[str]:
+    """Name what a pipeline reads and none of its stages writes."""
+    return sorted(_locked(lock, "deps").keys() - _outputs(lock).keys())
+
+
 def _outputs(lock: bytes) -> dict[str, str]:
+    return _locked(lock, "outs")
+
+
+def _locked(lock: bytes, kind: str) -> dict[str, str]:
     try:
         stages = yaml.safe_load(lock)["stages"].values()
-        outs = [out for stage in stages for out in stage.get("outs") or []]
-        return {str(out["path"]): str(out.get("md5", "")) for out in outs}
+        found = [each for stage in stages for each in stage.get(kind) or []]
+        return {str(each["path"]): str(each.get("md5", "")) for each in found}
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
