@@ -156,17 +156,22 @@ class LiveModel:
     @property
     def trouble(self) -> str:
         """Why the loaded version is not the wanted one, or the remote not asked; "" if it is."""
-        return self._load_trouble or self._refresh_trouble
+        return self._told(is_ready=self.ready)
+
+    def _told(self, *, is_ready: bool) -> str:
+        # A pointer that came back to what is loaded leaves no trouble, before it is looked at too.
+        return (not is_ready and self._load_trouble) or self._refresh_trouble
 
     def status(self) -> Status:
         """Tell all of it at once."""
         wanted, predictor = self._wanted(), self._predictor
+        is_ready = predictor is not None and predictor.version == wanted
         return Status(
             self.model,
             predictor.version.name if predictor else None,
             wanted.name if wanted else None,
-            predictor is not None and predictor.version == wanted,
-            self.trouble,
+            is_ready,
+            self._told(is_ready=is_ready),
             self._loaded_at,
             self._swaps,
             self._swap_seconds,
