@@ -38,9 +38,15 @@ class Source(Protocol):
 
 
 def source_of(source: AnyPath, model: str | None, notify: Callable[[str], None]) -> Source:
-    """Find the source that is meant: a folder in a clone, or an address of Git's."""
-    is_folder = "://" not in str(source) and Path(source).is_dir()
-    return LocalSource(source, model, notify) if is_folder else RemoteSource(source, model, notify)
+    """Find the source that is meant: a folder in a clone, or an address of Git's.
+
+    A bare repository on this disk is read as one that is far: it has no work tree for DVC.
+    """
+    folder = Path(source)
+    is_bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+    if "://" not in str(source) and folder.is_dir() and not is_bare:
+        return LocalSource(source, model, notify)
+    return RemoteSource(source, model, notify)
 
 
 class LocalSource:

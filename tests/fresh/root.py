@@ -58,7 +58,7 @@ if [ "$writable" ]; then
 fi
 mount -t proc proc "$0/proc"
 mount --rbind /dev "$0/dev"
-exec chroot --userspec="$who" "$0" "$@"
+exec chroot --userspec="$who" "$0" setpriv --pdeathsig KILL "$@"
 """
 
 ENV = {
