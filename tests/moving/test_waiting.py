@@ -31,7 +31,7 @@ def server() -> Iterator[Callable[[Answers], str]]:
 
     def start(answers: Answers) -> str:
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
+            def do_GET(self) -> None:
                 code, document = answers(self.path)
                 body = document if isinstance(document, bytes) else json.dumps(document).encode()
                 self.send_response(code)
