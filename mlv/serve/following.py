@@ -61,9 +61,13 @@ class Follower:
         runs = (self._run, self._run_refreshes) if fetch else (self._run,)
         self._threads = [threading.Thread(target=run, name="mlv-live", daemon=True) for run in runs]
 
-    @property
-    def trouble(self) -> str:
-        """Why the loaded version is not the wanted one, or the remote not asked; "" if it is."""
+    def trouble(self, *, is_ready: bool) -> str:
+        """Say why the loaded version is not the wanted one, or the remote not asked; "" if it is.
+
+        A pointer that came back to what is loaded leaves no trouble, before it is looked at too.
+        """
+        if is_ready:
+            return self._troubles[_REMOTE]
         return next(filter(None, self._troubles.values()), "")
 
     @property
@@ -88,7 +92,9 @@ class Follower:
         error = self.look()
         if self.predictor is None:
             self.source.wanted()  # what is wrong with the pointer itself is raised here
-            raise error or NotFound(self.trouble, hint="mlv status says what is live")
+            raise error or NotFound(
+                self.trouble(is_ready=False), hint="mlv status says what is live"
+            )
 
     def look(self) -> BaseException | None:
         """Look at the pointer and catch up with it; what goes wrong in that is noted and given."""

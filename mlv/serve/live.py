@@ -137,22 +137,24 @@ class LiveModel:
     @property
     def trouble(self) -> str:
         """Why the loaded version is not the wanted one, or the remote not asked; "" if it is."""
-        return self._follower.trouble
+        return self._follower.trouble(is_ready=self.ready)
 
     def status(self) -> Status:
         """Tell all of it at once."""
-        wanted, predictor = self._follower.wanted(), self._follower.predictor
+        follower = self._follower
+        wanted, predictor = follower.wanted(), follower.predictor
+        is_ready = predictor is not None and predictor.version == wanted
         return Status(
             self.model,
             predictor.version.name if predictor else None,
             wanted.name if wanted else None,
-            predictor is not None and predictor.version == wanted,
-            self.trouble,
-            self._follower.loaded_at,
-            self._follower.swaps,
-            self._follower.swap_seconds,
-            self._follower.failed_loads,
-            self._follower.failed_refreshes,
+            is_ready,
+            follower.trouble(is_ready=is_ready),
+            follower.loaded_at,
+            follower.swaps,
+            follower.swap_seconds,
+            follower.failed_loads,
+            follower.failed_refreshes,
         )
 
     def wait(self, version: str | None = None, timeout: float | None = None) -> bool:
