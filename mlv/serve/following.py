@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -89,15 +90,19 @@ class Follower:
         """Load what is live; raise what is in the way of that."""
         if self._fetch:
             self.refresh()
-        error = self.look()
+        error = self._look()
         if self.predictor is None:
             self.source.wanted()  # what is wrong with the pointer itself is raised here
             raise error or NotFound(
                 self.trouble(is_ready=False), hint="mlv status says what is live"
             )
 
-    def look(self) -> BaseException | None:
-        """Look at the pointer and catch up with it; what goes wrong in that is noted and given."""
+    def look(self) -> None:
+        """Look at the pointer and catch up with it; what goes wrong in that is noted."""
+        if self._look() is not None:
+            gc.collect()  # errors often hold themselves, and with their frames a whole model
+
+    def _look(self) -> BaseException | None:
         with self._looking:
             error = self._catch_up()
         try:

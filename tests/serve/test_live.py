@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.serve.conftest import Served
 
 
-def still(repo: Path, **how: Any) -> LiveModel:
+def still(repo: Path | str, **how: Any) -> LiveModel:
     """Make a model that follows production only when the test says `look`."""
     return LiveModel(repo, start=False, fetch=False, **how)
 
