@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.serve.conftest import Served
 
 
-def still(repo: Path, **how: Any) -> LiveModel:
+def still(repo: Path | str, **how: Any) -> LiveModel:
     """Make a model that follows production only when the test says `look`."""
     return LiveModel(repo, start=False, fetch=False, **how)
 
@@ -49,9 +49,8 @@ def test_every_answer_is_of_one_version_while_production_moves(
     live, answers, done = still(repo), [], threading.Event()
 
     def ask() -> None:
-        while not done.is_set():
-            predictor = live.predictor
-            answers.append((predictor.version.name, predictor.predict(7), live.predict(7)))
+        while not done.wait(0.002):  # else these threads leave the one that loads no time
+            answers.append((*live.predict_with_version(7), live.predict(7)))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -99,7 +98,9 @@ def test_whatever_a_model_raises_while_it_is_loaded(
     two.register(path, None)
     live = still(repo, notify=lambda _: None)
     two.promote("v3")
-    live.look()
+    follower = threading.Thread(target=live.look)  # the main thread is interrupted by its user
+    follower.start()
+    follower.join()
     assert (live.version, live.ready) == ("v1", False)
     assert "model-v3 cannot be served" in live.trouble
 
