@@ -15,6 +15,7 @@ import pytest
 
 from mlv import LiveModel, ModelRegistry, NotFound
 from mlv.predicting import predictor as predictors
+from mlv.serve import following
 from tests.serve.conftest import expected
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ def test_every_answer_is_of_one_version_while_production_moves(
 
 
 def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(
-    repo: Path, two: ModelRegistry, tmp_path: Path
+    repo: Path, two: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(following, "GLANCE", 1000.0)  # however slow this machine is
     broken = tmp_path / "broken.pkl"
     broken.write_bytes(b"no pickle")
     two.register(broken, None)
