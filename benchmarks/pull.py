@@ -79,7 +79,7 @@ def git(cwd: Path, *args: str) -> None:
 
 def build(folder: Path, size: str, remote: dict[str, str], local: dict[str, str]) -> Path:
     """Make a registry with some code and history, and one version of that size, live."""
-    repo, bare, chance = folder / "repo", folder / "bare.git", random.Random(1)
+    repo, bare, chance = folder / "repo", folder / "bare.git", random.Random(1)  # noqa: S311 - no secret
     ModelRegistry.init(repo)
     for number in range(SOURCES):
         (repo / f"module{number}.py").write_bytes(chance.randbytes(4000).hex().encode())
@@ -201,7 +201,7 @@ def main() -> None:
         argv = " ".join(f"'{arg}'" for arg in (sys.executable, *sys.argv))
         os.environ[INSIDE] = "1"
         up = f"ip link set lo up 2>/dev/null || ifconfig lo up; exec {argv}"
-        os.execvp("unshare", ["unshare", "--net", "sh", "-c", up])
+        os.execvp("unshare", ["unshare", "--net", "sh", "-c", up])  # noqa: S606 - our own words
     print("| where | what | clone, checkout, dvc pull | mlv pull | ratio | again | wire | memory |")
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(dir=options.keep) as top:

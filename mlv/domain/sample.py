@@ -178,7 +178,7 @@ def _distance(before: Any, after: Any, sample: Sample) -> float:
         return 0.0
     try:
         far = abs(float(a) - float(b))
-        is_near = far <= sample.absolute + sample.relative * abs(float(a))
+        is_near = math.isfinite(far) and far <= sample.absolute + sample.relative * abs(float(a))
     except OverflowError:
         return math.inf
     return 0.0 if is_near else (far if math.isfinite(far) else math.inf)

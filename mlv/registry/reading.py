@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.pointer import Pointer
+    from mlv.notebook import Comparison, VersionFacts
     from mlv.references import Live
     from mlv.store.versions import Tag
 
@@ -34,11 +35,14 @@ class Reads(Opened):
         every = [self._references.live_at(tip, m) for m in self._versions.models_on(tip)]
         return [live for live in every if live.pointer.current is not None]
 
-    def get_manifest(self, ref: str) -> dict[str, Any]:
+    def get_manifest(self, ref: str) -> VersionFacts:
         """Give a version's manifest, with ``status`` and the two checksums at hand."""
+        from mlv.notebook import VersionFacts
+
         record = self.record(ref)
         pointer = self._references.live(record.manifest.version.model).pointer
-        return record.manifest.to_dict(pointer.status_of(record.manifest.version.number))
+        status = pointer.status_of(record.manifest.version.number)
+        return VersionFacts(record.manifest.to_dict(status))
 
     def list_versions(self) -> list[dict[str, Any]]:
         """Give the manifests of all versions as `get_manifest` does, in numeric order."""
@@ -67,12 +71,14 @@ class Reads(Opened):
         self.need_known()
         return list(self._versions.manifests(self.model))
 
-    def compare(self, a: str, b: str) -> dict[str, dict[str, Any]]:
+    def compare(self, a: str, b: str) -> Comparison:
         """Give the metrics of two versions, and b - a; None where one side lacks a metric.
 
         The keys are the versions' names, or their tags if they are of two models.
         """
-        return compare(self.record(a).manifest, self.record(b).manifest)
+        from mlv.notebook import Comparison
+
+        return Comparison(compare(self.record(a).manifest, self.record(b).manifest))
 
     def goals(self, ref: str) -> dict[str, str]:
         """Say of which metrics the gate of a version's model states whether more is better.
@@ -86,6 +92,11 @@ class Reads(Opened):
             return {}
         gate = gating.gate_at(self._versions, tip.commit, self.resolve(ref).model)
         return {name: rule.goal for name, rule in gate.metrics.items() if rule.goal}
+
+    def _repr_html_(self) -> str:
+        from mlv.notebook import registry_html
+
+        return registry_html(repr(self), self.versions())
 
     def status(self) -> dict[str, Any]:
         """Describe every model, the registry branch, and what needs attention."""

@@ -208,7 +208,8 @@ def _readiness(worker: Worker, version: str | None) -> tuple[dict[str, Any], boo
         "wanted": own["wanted"],
         "workers": [status["version"] for status in every],
     }
-    trouble = next((status["trouble"] for status in every if status["trouble"]), "")
+    heard = every[:1] if is_ready else every  # what others wrote may be of the moment before
+    trouble = next((status["trouble"] for status in heard if status["trouble"]), "")
     return {**facts, **({"trouble": trouble} if trouble else {})}, is_ready
 
 

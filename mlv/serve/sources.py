@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -37,16 +38,19 @@ class Source(Protocol):
         """Give a version's manifest and verified files."""
 
 
-def source_of(source: AnyPath, model: str | None, notify: Callable[[str], None]) -> Source:
+def source_of(
+    source: AnyPath, model: str | None, notify: Callable[[str], None], *, fetch: bool = True
+) -> Source:
     """Find the source that is meant: a folder in a clone, or an address of Git's.
 
-    A bare repository on this disk is read as one that is far: it has no work tree for DVC.
+    A bare repository is read as if from far away, for it has no DVC cache. Without ``fetch`` what
+    was fetched before is enough.
     """
-    folder = Path(source)
-    is_bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
-    if "://" not in str(source) and folder.is_dir() and not is_bare:
+    path = Path(source)
+    is_bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
+    if "://" not in str(source) and path.is_dir() and not is_bare:
         return LocalSource(source, model, notify)
-    return RemoteSource(source, model, notify)
+    return RemoteSource(source, model, notify, fetch=fetch)
 
 
 class LocalSource:
@@ -55,11 +59,13 @@ class LocalSource:
     def __init__(self, path: AnyPath, model: str | None, notify: Callable[[str], None]) -> None:
         from mlv.registry import ModelRegistry
 
-        # Each for one use at a time: a pointer is read while a version is loaded.
+        # Each for one use at a time: neither a download nor a remote that is silent holds up a
+        # look at the pointer.
         self.model = model or _only_model(ModelRegistry(path, notify=notify))
         self._reader = ModelRegistry(path, self.model, notify=notify)
         self._fetcher = ModelRegistry(path, self.model, notify=notify)
-        self._reading, self._fetching = threading.Lock(), threading.Lock()
+        self._loader = ModelRegistry(path, self.model, notify=notify)
+        self._reading, self._fetching, self._loading = (threading.Lock() for _ in range(3))
 
     def wanted(self) -> Version | None:
         """Read the pointer on the registry branch."""
@@ -75,19 +81,24 @@ class LocalSource:
 
     def files(self, version: Version) -> tuple[Manifest, dict[str, Path]]:
         """Hand the version out, as `ModelRegistry.artifacts` does."""
-        with self._fetching:
-            files = self._fetcher.artifacts(version.tag)
-            return self._fetcher.record(version.tag).manifest, files
+        with self._loading:
+            files = self._loader.artifacts(version.tag)
+            return self._loader.record(version.tag).manifest, files
 
 
 class RemoteSource:
     """A registry by its URL, read into the user's cache."""
 
-    def __init__(self, url: AnyPath, model: str | None, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: AnyPath, model: str | None, notify: Callable[[str], None], *, fetch: bool = True
+    ) -> None:
         from mlv.pulling import RemoteRegistry
 
+        self._url, self._notify = url, notify
         self._registry = RemoteRegistry(url, model, notify=notify)
-        self._registry.catch_up("@production" if model is None else f"{model}@production")
+        if fetch:
+            with contextlib.suppress(NotFound):  # nothing is live, as `wanted` will say
+                self._registry.catch_up(f"{model or ''}@production")
         self.model = self._registry.current().model
         self._registry.model = self.model
         self._reader = RemoteRegistry(url, self.model, offline=True, notify=notify)
@@ -100,8 +111,14 @@ class RemoteSource:
 
     def refresh(self) -> None:
         """Ask the remote."""
-        with self._fetching:
-            self._registry.refresh("@production")
+        from mlv.pulling import RemoteRegistry
+
+        with self._fetching, contextlib.suppress(NotFound):
+            self._registry.refresh(f"{self.model}@production")
+        # Another copy of the remote is kept once signatures are asked for.
+        reader = RemoteRegistry(self._url, self.model, offline=True, notify=self._notify)
+        with self._reading:
+            self._reader = reader
 
     def files(self, version: Version) -> tuple[Manifest, dict[str, Path]]:
         """Bring what is not here, and hand the version out."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from mlv.store.process import environment
 
 
 def folder() -> Path:
@@ -11,7 +12,7 @@ def folder() -> Path:
 
     As with ``XDG_CACHE_HOME``: where home is read-only, every way to a registry needs to know.
     """
-    named = os.environ.get("MLV_CACHE")
+    named = environment().get("MLV_CACHE")
     if named:
         return Path(named).absolute()
     import platformdirs

@@ -15,6 +15,7 @@ import pytest
 
 from mlv import LiveModel, ModelRegistry, NotFound
 from mlv.predicting import predictor as predictors
+from mlv.serve import following
 from tests.serve.conftest import expected
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tests.serve.conftest import Served
 
 
-def still(repo: Path, **how: Any) -> LiveModel:
+def still(repo: Path | str, **how: Any) -> LiveModel:
     """Make a model that follows production only when the test says `look`."""
     return LiveModel(repo, start=False, fetch=False, **how)
 
@@ -49,9 +50,8 @@ def test_every_answer_is_of_one_version_while_production_moves(
     live, answers, done = still(repo), [], threading.Event()
 
     def ask() -> None:
-        while not done.is_set():
-            predictor = live.predictor
-            answers.append((predictor.version.name, predictor.predict(7), live.predict(7)))
+        while not done.wait(0.002):  # else these threads leave the one that loads no time
+            answers.append((*live.predict_with_version(7), live.predict(7)))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
@@ -71,8 +71,9 @@ def test_every_answer_is_of_one_version_while_production_moves(
 
 
 def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(
-    repo: Path, two: ModelRegistry, tmp_path: Path
+    repo: Path, two: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(following, "GLANCE", 1000.0)  # however slow this machine is
     broken = tmp_path / "broken.pkl"
     broken.write_bytes(b"no pickle")
     two.register(broken, None)
@@ -99,7 +100,9 @@ def test_whatever_a_model_raises_while_it_is_loaded(
     two.register(path, None)
     live = still(repo, notify=lambda _: None)
     two.promote("v3")
-    live.look()
+    follower = threading.Thread(target=live.look)  # the main thread is interrupted by its user
+    follower.start()
+    follower.join()
     assert (live.version, live.ready) == ("v1", False)
     assert "model-v3 cannot be served" in live.trouble
 

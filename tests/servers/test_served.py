@@ -1,0 +1,380 @@
+"""`mlv serve` under load while production moves, and while things break: it goes on serving."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import StandardScaler
+
+from mlv import ModelRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Mlv = Callable[..., subprocess.CompletedProcess[str]]
+
+PATIENCE = 120  # seconds until something that never comes is given up
+_MOUNT = 'mount -t tmpfs -o size=1m tmpfs "$1" && shift && exec "$@"'
+ROWS = [[1.0, 2.0], [30.0, -4.0]]
+
+
+class Server:
+    """A running `mlv serve`."""
+
+    def __init__(self, repo: Path, log: Path, *args: str, disk: Path | None = None) -> None:
+        """Serve; with ``disk`` it finds an empty small disk of its own mounted there."""
+        self.log = log
+        argv = ["unshare", "--mount", "sh", "-c", _MOUNT, "sh", str(disk)] if disk else []
+        argv += [sys.executable, "-P", "-m", "mlv", "serve", "--port", "0", "--quiet", *args]
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                argv, cwd=repo, stdout=subprocess.PIPE, stderr=file, text=True
+            )
+        assert self.process.stdout
+        self.url = self.process.stdout.readline().strip()
+        assert self.url, log.read_text()
+        self.wait(lambda: self.get("/live")[0] == 200)
+
+    def get(self, path: str) -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as response:  # noqa: S310
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except OSError as error:
+            return 0, str(error)
+
+    def text(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE) as response:  # noqa: S310
+            return str(response.read().decode())
+
+    def post(self, body: bytes) -> tuple[int, Any]:
+        request = urllib.request.Request(f"{self.url}/predict", body)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:  # noqa: S310
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not done():
+            assert time.monotonic() < end, self.log.read_text()
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+
+    def workers(self) -> list[int]:
+        """The processes that answer: those of the server that have the model in them."""
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        children = [int(pid) for pid in listed.split()]
+        spawned = [
+            pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        return spawned or [self.process.pid]
+
+    def memory(self) -> int:
+        """Pages of memory that the workers hold, together."""
+        sizes = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in self.workers())
+        return sum(int(pages) for pages in sizes)
+
+
+class Reply(NamedTuple):
+    start: float
+    end: float
+    code: int
+    version: str | None
+    predictions: tuple[float, ...]
+
+
+class Load:
+    """Clients that ask without a pause, each over one connection."""
+
+    def __init__(self, server: Server, clients: int) -> None:
+        self.replies: list[Reply] = []
+        self.broken: list[str] = []
+        self._host = server.url.removeprefix("http://")
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def _ask(self) -> None:
+        body = json.dumps({"data": ROWS})
+        connection = HTTPConnection(self._host, timeout=PATIENCE)
+        while not self._over.is_set():
+            start = time.monotonic()
+            try:
+                connection.request("POST", "/predict", body)
+                response = connection.getresponse()
+                found = json.load(response)
+            except OSError as error:
+                self.broken.append(repr(error))
+                connection.close()
+                continue
+            predictions = tuple(found.get("predictions", ()))
+            version = found.get("version")
+            end = time.monotonic()
+            self.replies.append(Reply(start, end, response.status, version, predictions))
+        connection.close()
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.fixture
+def registry(repo: Path, tmp_path: Path) -> ModelRegistry:
+    """Return a registry with v1, which is live, and v2, whose halves fit each other alone."""
+    registry = ModelRegistry(repo)
+    chance = np.random.default_rng(1)
+    for number in (1, 2):
+        given = chance.normal(size=(50, 2)) * 10 * number
+        scaler = StandardScaler().fit(given)
+        model = LinearRegression().fit(scaler.transform(given), given.sum(axis=1) ** 2 * number)
+        joblib.dump(model, tmp_path / "m.pkl")
+        joblib.dump(scaler, tmp_path / "s.pkl")
+        registry.register(tmp_path / "m.pkl", tmp_path / "s.pkl", sample=given[:5])
+    registry.promote("v1")
+    return registry
+
+
+@pytest.fixture
+def serve(repo: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """``serve("--workers", "2")`` serves what is live, on a free port."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*args: str, disk: Path | None = None) -> Server:
+            server = Server(repo, tmp_path / "serve.log", *args, disk=disk)
+            assert server.process.stdout
+            stack.enter_context(server.process.stdout)
+            stack.callback(server.process.wait, PATIENCE)
+            stack.callback(server.process.terminate)
+            return server
+
+        yield start
+
+
+def answers(registry: ModelRegistry) -> dict[str, list[float]]:
+    return {ref: registry.predictor(ref).predict(ROWS).tolist() for ref in ("v1", "v2")}
+
+
+def check(replies: list[Reply], right: dict[str, list[float]]) -> None:
+    """Every reply is of one version that was live, whole."""
+    assert {reply.code for reply in replies} == {200}
+    for version in {reply.version for reply in replies}:
+        assert version in right
+        given = {reply.predictions for reply in replies if reply.version == version}
+        for predictions in given:
+            assert predictions == pytest.approx(right[version], rel=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_fifty_promotions_and_rollbacks_under_load(
+    registry: ModelRegistry, repo: Path, mlv: Mlv, serve: Callable[..., Server], workers: str
+) -> None:
+    server = serve("--workers", workers, "--watch", "1")
+    server.wait(lambda: server.get("/ready")[1].get("workers") == ["v1"] * int(workers))
+    right, settled, memory = answers(registry), [], []
+    with Load(server, 4) as load:
+        for turn in range(50):
+            version = "v2" if turn % 2 == 0 else "v1"
+            if turn % 10 == 0:  # as a person does it
+                done = mlv(repo, "promote", version, "--wait", f"{server.url}/ready")
+                assert done.returncode == 0, done.stderr
+                assert re.search(rf"/ready serves model-{version} after \d+\.\d s", done.stdout)
+            else:
+                registry.promote(version) if version == "v2" else registry.rollback()
+                code, facts = server.get(f"/ready?version={version}&timeout={PATIENCE}")
+                assert (code, facts["loaded"], facts["wanted"]) == (200, version, version)
+            since = time.monotonic()
+            server.get("/live")
+            settled.append((version, since, time.monotonic()))
+            if turn in (9, 49):
+                memory.append(server.memory())
+    check(load.replies, right)
+    assert not load.broken
+    assert {reply.version for reply in load.replies} == {"v1", "v2"}
+    for version, since, until in settled:
+        within = [r for r in load.replies if r.start >= since and r.end <= until]
+        assert {reply.version for reply in within} <= {version}
+    assert memory[1] < memory[0] * 1.1, memory
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(
+    registry: ModelRegistry, serve: Callable[..., Server]
+) -> None:
+    server = serve("--workers", "2")
+    server.wait(lambda: server.get("/ready")[1].get("workers") == ["v1", "v1"])
+    right, before = answers(registry), server.workers()
+    with Load(server, 4) as load:
+        server.wait(lambda: len(load.replies) > 50)
+        os.kill(before[0], signal.SIGKILL)
+        server.wait(lambda: before[0] not in server.workers() and len(server.workers()) == 2)
+        server.wait(lambda: server.get("/ready")[1].get("workers") == ["v1", "v1"])
+        count = len(load.replies)
+        server.wait(lambda: len(load.replies) > count + 50)
+    check(load.replies, right)
+    # What that worker had in its hands is lost with it: a request of a connection at most.
+    assert len(load.broken) <= 4, load.broken
+
+
+@pytest.mark.parametrize("trouble", ["raises", "damaged", "full"])
+def test_what_cannot_be_loaded_leaves_the_old_version_serving(
+    registry: ModelRegistry,
+    repo: Path,
+    tmp_path: Path,
+    serve: Callable[..., Server],
+    trouble: str,
+) -> None:
+    raises = tmp_path / "raises.pkl"
+    raises.write_bytes(b"cbuiltins\nexec\n(S'raise RuntimeError(\"no memory for weights\")'\ntR.")
+    registry.register(raises, None)
+    right = answers(registry)
+    server = serve("--workers", "2", disk=repo / ".git" / "mlv" if trouble == "full" else None)
+    server.wait(lambda: server.get("/ready")[1].get("workers") == ["v1", "v1"])
+    said = {
+        "raises": "no memory for weights", "damaged": "not what was registered",
+        "full": "No space left",
+    }[trouble]  # fmt: skip
+    handed_out = repo / ".git" / "mlv" / "model"
+    md5 = registry.get_manifest("v2")["artifacts"]["model"]["md5"]
+    cached = repo / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    if trouble == "damaged":
+        _remove(handed_out / "v2")
+        cached.chmod(0o644)
+        cached.write_bytes(b"tampered")
+    elif trouble == "full":
+        _fill(Path(f"/proc/{server.workers()[0]}/root{repo}/.git/mlv"))
+    with Load(server, 2) as load:
+        registry.promote("v3" if trouble == "raises" else "v2")
+        server.wait(lambda: bool(server.get("/ready")[1].get("trouble")))
+        code, facts = server.get("/ready")
+        assert (code, facts["loaded"], facts["ready"]) == (503, "v1", False)
+        assert said in facts["trouble"]
+        assert said in server.log.read_text()
+        registry.rollback()
+        code, facts = server.get(f"/ready?version=v1&timeout={PATIENCE}")
+        assert (code, facts["loaded"], "trouble" in facts) == (200, "v1", False)
+    check(load.replies, right)
+    assert {reply.version for reply in load.replies} == {"v1"}
+
+
+def _fill(folder: Path) -> None:
+    """Write until there is no space left."""
+    with (folder / "fill").open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
+
+
+def _remove(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def test_running_requests_are_answered_when_it_is_told_to_end(
+    registry: ModelRegistry, serve: Callable[..., Server]
+) -> None:
+    server = serve("--workers", "2")
+    host = server.url.removeprefix("http://")
+    connection = HTTPConnection(host, timeout=PATIENCE)
+    body = json.dumps({"data": ROWS}).encode()
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders()
+    connection.send(body[:5])
+    server.wait(lambda: server.get("/live")[0] == 200)
+    server.process.terminate()
+    time.sleep(1)
+    connection.send(body[5:])
+    response = connection.getresponse()
+    found = json.load(response)
+    connection.close()
+    assert found["predictions"] == pytest.approx(answers(registry)["v1"], rel=1e-12)
+    assert server.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        (b"", 400, "not JSON"),
+        (b'{"data": [[NaN, 1]]}', 400, "NaN is not a number"),
+        (b"[1, 2]", 422, "not an object"),
+        (b'{"data": []}', 422, "no row"),
+        (b'{"data": [[1, 2], [3]]}', 422, "not all of one length"),
+        (b'{"data": [["a", "b"]]}', 422, "not what their types say"),
+        (b'{"data": [[1, 2, 3]]}', 422, "3 features"),
+        (b'{"rows": [[1, 2]]}', 422, '"data"'),
+        (b'{"instances": [{"a": 1}, {"b": 1}]}', 422, "not the same names"),
+        (b'{"data": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "nested"),
+        (b'{"data": [[' + b"1," * 60_000 + b"1]]}", 413, "larger than 100000 bytes"),
+    ],
+)
+def test_bad_input_is_answered_in_a_line(served: Server, body: bytes, code: int, said: str) -> None:
+    found = served.post(body)
+    assert found[0] == code, found
+    assert said in found[1]["detail"]
+    assert "Traceback" not in found[1]["detail"]
+    assert served.get("/live") == (200, {"status": "alive"})
+
+
+@pytest.fixture(scope="module")
+def served(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server of one version, for the tests that change nothing."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(_repo_mould / "repo", folder / "repo", symlinks=True)
+    made = ModelRegistry(folder / "repo")
+    given = np.arange(10.0).reshape(5, 2)
+    joblib.dump(LinearRegression().fit(given, given.sum(axis=1)), folder / "m.pkl")
+    made.register(folder / "m.pkl", None, sample=given)
+    made.promote("v1")
+    server = Server(folder / "repo", folder / "log", "--no-fetch", "--max-body", "100000")
+    server.wait(lambda: server.get("/ready")[0] == 200)
+    yield server
+    server.process.terminate()
+    server.process.wait(PATIENCE)
+    assert server.process.stdout
+    server.process.stdout.close()
+
+
+def test_what_it_says_of_itself(served: Server) -> None:
+    assert served.get("/ready") == (
+        200,
+        {"ready": True, "model": "model", "loaded": "v1", "wanted": "v1", "workers": ["v1"]},
+    )
+    assert served.get("/ready?version=v9")[0] == 503
+    assert served.get("/version")[1]["version"] == "v1"
+    api = served.get("/openapi.json")[1]
+    assert set(api["paths"]) == {"/predict", "/live", "/ready", "/version", "/metrics"}
+    assert served.post(b'{"instances": [[1, 2]]}')[1]["predictions"] == pytest.approx([3.0])
+    metrics = served.text("/metrics")
+    assert 'mlv_model_workers{model="model",version="v1"} 1.0' in metrics
+    assert re.search(r'mlv_predict_requests_total\{code="200",.*version="v1"\} [1-9]', metrics)
