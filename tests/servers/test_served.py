@@ -407,6 +407,8 @@ def test_what_it_says_of_itself(served: Server) -> None:
     assert served.get("/version")[1]["version"] == "v1"
     api = served.get("/openapi.json")[1]
     assert set(api["paths"]) == {"/predict", "/live", "/ready", "/version", "/metrics"}
+    body = api["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["example"]["data"][0] == [0.0, 1.0]
     assert served.post(b'{"instances": [[1, 2]]}')[1]["predictions"] == pytest.approx([3.0])
     metrics = served.text("/metrics")
     assert 'mlv_model_workers{model="model",version="v1"} 1.0' in metrics
