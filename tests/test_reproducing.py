@@ -137,7 +137,7 @@ def test_a_training_that_depends_on_nothing_else_is_bit_identical(
 
 
 def test_data_that_dvc_keeps_is_brought_before_it_is_trained_on(
-    repo: Path, train: Callable[..., ModelRegistry], git: Program, dvc: Program, mlv: Mlv
+    repo: Path, train: Callable[..., ModelRegistry], dvc: Program, mlv: Mlv
 ) -> None:
     (repo / "data.txt").write_text("4")
     dvc(repo, "add", "--quiet", "data.txt")
