@@ -28,14 +28,20 @@ PACKAGES = ("curl", "git", "python3", "python3-venv")
 ADA = 1000
 
 # $0 is the folder; what follows is what wheels are wanted of. Its programs are run with this
-# machine's /etc, so that pip finds the packages as it finds them here. In /usr/local, as in the
-# images `python`: no environment is active, and pip may install.
+# machine's /etc, so that pip finds the packages as it finds them here. As in the images `python`
+# there is a pip that may install beside Python; Debian's own may not.
 WHEELS = """\
 mkdir "$0/wheels"
 python=$(cd "$0/usr/bin" && readlink python3)
+scratch=$(mktemp -d)
 mount --bind "$0/usr" /usr
-/usr/bin/"$python" -m venv --upgrade-deps /usr/local
-/usr/local/bin/python -m pip wheel --quiet --wheel-dir "$0/wheels" pip "$@"
+ln -s /usr/bin/python3 /usr/local/bin/python
+rm "/usr/lib/$python/EXTERNALLY-MANAGED"
+"/usr/bin/$python" -m venv --upgrade-deps "$scratch/env"
+mkdir -p "/usr/local/lib/$python/dist-packages"
+cp -r "$scratch/env/lib/$python/site-packages"/pip* "/usr/local/lib/$python/dist-packages"
+rm -r "$scratch"
+"/usr/bin/$python" -m pip wheel --quiet --wheel-dir "$0/wheels" pip "$@"
 """
 
 # Without network there is the loopback interface, and it is down.
@@ -46,14 +52,15 @@ with socket.socket() as any_socket:
 """
 
 # $0 is the root, $1 a Python of this machine, $2 what that runs first, $3 who runs what follows,
-# $4 the folders that may be written to; none: all. All of it ends with the namespaces.
+# $4 what may be written to: folders of this machine, and where they are there; nothing: all. All
+# of it ends with the namespaces.
 ENTER = """\
 "$1" -c "$2"
 who=$3 writable=$4
 shift 4
 if [ "$writable" ]; then
     mount --bind "$0" "$0"
-    for folder in $writable; do mount --bind "$0$folder" "$0$folder"; done
+    for pair in $writable; do mount --bind "${pair%%:*}" "$0${pair#*:}"; done
     mount -o remount,bind,ro "$0"
 fi
 mount -t proc proc "$0/proc"
@@ -99,14 +106,20 @@ class Root:
         return cls(to)
 
     def argv(
-        self, *argv: str, user: int = 0, network: bool = False, writable: tuple[str, ...] = ()
+        self,
+        *argv: str,
+        user: int = 0,
+        network: bool = False,
+        writable: Mapping[str, Path] | None = None,
     ) -> list[str]:
         """Say how a program is run in it; what that starts ends with it.
 
-        ``network``: with this machine's own. ``writable``: the only folders that are.
+        ``network``: with this machine's own. ``writable``: nothing is, but for these folders, which
+        are mounted there.
         """
         apart = ("--mount", "--pid", "--fork", "--kill-child", *(() if network else ("--net",)))
-        first = (sys.executable, "" if network else UP, f"{user}:{user}", " ".join(writable))
+        pairs = " ".join(f"{folder}:{there}" for there, folder in (writable or {}).items())
+        first = (sys.executable, "" if network else UP, f"{user}:{user}", pairs)
         return ["unshare", *apart, "sh", "-ec", ENTER, str(self.folder), *first, *argv]
 
     def run(
@@ -114,11 +127,12 @@ class Root:
         *argv: str,
         user: int = 0,
         network: bool = False,
+        writable: Mapping[str, Path] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> str:
         """Run a program to its end; give what it says, and fail with that if it fails."""
         done = subprocess.run(
-            self.argv(*argv, user=user, network=network),
+            self.argv(*argv, user=user, network=network, writable=writable),
             env={**ENV, "HOME": "/root", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,4 +1,7 @@
-"""The image that `mlv init --template docker` describes, built line by line, and what it serves."""
+"""The image that `mlv init --template docker` describes, built line by line, and what it serves.
+
+And the pod of it that `mlv init --template kubernetes` describes.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from mlv.store import templates
 from tests.fresh.dockerfile import Image
@@ -21,7 +25,7 @@ from tests.servers import web
 from tests.servers.processes import LOOPBACK, free_port, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tests.fresh.root import Root
@@ -97,16 +101,42 @@ def answers(url: str) -> bool:
 @contextmanager
 def container(image: Image, folder: Path, *args: str) -> Iterator[str]:
     """Run a container: only the cache and /tmp may be written to; give its address."""
+    own = image.root.folder
+    writable = {there: own / there[1:] for there in ("/tmp", image.env["MLV_CACHE"])}  # noqa: S108 - in there
+    with started(image, folder, [*image.entrypoint, *args], image.env, writable) as url:
+        yield url
+
+
+@contextmanager
+def started(
+    image: Image,
+    folder: Path,
+    command: list[str],
+    env: Mapping[str, str],
+    writable: Mapping[str, Path],
+) -> Iterator[str]:
+    """Run a container's command, on a port that is free, until it is ready; give its address."""
     port = free_port()
-    entrypoint = [word.replace("--port 8000", f"--port {port}") for word in image.entrypoint]
-    writable = ("/tmp", image.env["MLV_CACHE"])  # noqa: S108 - of the container
     argv = image.root.argv(
-        "env", "-i", *(f"{key}={value}" for key, value in {**ENV, **image.env}.items()),
-        *entrypoint, *args, user=image.user, network=True, writable=writable,
+        "env", "-i", *(f"{key}={value}" for key, value in {**ENV, **env}.items()),
+        *(word.replace("--port 8000", f"--port {port}") for word in command),
+        user=image.user, network=True, writable=writable,
     )  # fmt: skip
     url = f"http://{LOOPBACK}:{port}"
     with running(argv, folder, answers=lambda: answers(url)):
         yield url
+
+
+@pytest.fixture
+def credentials(image: Image, shared: Shared) -> Iterator[None]:
+    """Let the files with passwords be where the image looks for them."""
+    home = image.root.folder / "etc/mlv"
+    for secret, name in (("netrc", ".netrc"), ("dvc", "config")):
+        shutil.copy(shared.secrets[secret], home / name)
+        shutil.chown(home / name, image.user)
+    yield
+    for path in home.iterdir():
+        path.unlink()
 
 
 def test_the_image_has_the_packages_and_the_files_of_what_is_live(image: Image) -> None:
@@ -127,27 +157,45 @@ def test_no_secret_and_no_left_over_is_in_the_image(image: Image) -> None:
         assert subprocess.run(argv, check=False).returncode == 1
 
 
+@pytest.mark.usefixtures("credentials")
 def test_it_serves_and_follows_a_rollback(
     image: Image, shared: Shared, tmp_path: Path, mlv: Callable[..., Any]
 ) -> None:
-    home = image.root.folder / "etc/mlv"
-    for secret, name in (("netrc", ".netrc"), ("dvc", "config")):
-        shutil.copy(shared.secrets[secret], home / name)
-        shutil.chown(home / name, image.user)
-    try:
-        with container(image, tmp_path, "--workers", "2") as url:
-            code, answer = ask(f"{url}/predict", INPUT)
-            assert (code, answer["version"]) == (200, "v2")
-            started = time.monotonic()
-            done = mlv(shared.clone, "rollback", "--push", "--wait", f"{url}/ready")
-            assert done.returncode == 0, done.stderr
-            assert time.monotonic() - started < 30
-            code, answer = ask(f"{url}/predict", INPUT)
-            assert (code, answer["version"]) == (200, "v1")
-            assert len(answer["predictions"]) == 2
-    finally:
-        for path in home.iterdir():
-            path.unlink()
+    with container(image, tmp_path, "--workers", "2") as url:
+        code, answer = ask(f"{url}/predict", INPUT)
+        assert (code, answer["version"]) == (200, "v2")
+        start = time.monotonic()
+        done = mlv(shared.clone, "rollback", "--push", "--wait", f"{url}/ready")
+        assert done.returncode == 0, done.stderr
+        assert time.monotonic() - start < 30
+        code, answer = ask(f"{url}/predict", INPUT)
+        assert (code, answer["version"]) == (200, "v1")
+        assert len(answer["predictions"]) == 2
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_pod_brings_what_is_live_and_installs_nothing_that_the_image_has(
+    image: Image, shared: Shared, tmp_path: Path
+) -> None:
+    file = templates.folder(templates.KUBERNETES) / "serving" / "kubernetes.yaml"
+    every = {each["kind"]: each for each in yaml.safe_load_all(file.read_text())}
+    env = {**image.env, **every["ConfigMap"]["data"], "REGISTRY": shared.url}
+    pod = every["Deployment"]["spec"]["template"]["spec"]
+    [pull], [serve] = pod["initContainers"], pod["containers"]
+    # Empty in the beginning, and the only folders that can be written to.
+    mounts = [mount for mount in serve["volumeMounts"] if "readOnly" not in mount]
+    writable = {mount["mountPath"]: tmp_path / mount["name"] for mount in mounts}
+    for there, folder in writable.items():
+        folder.mkdir()
+        shutil.chown(folder, pod["securityContext"]["runAsUser"])
+        (image.root.folder / there[1:]).mkdir(exist_ok=True)
+    command = (*pull["command"], *pull["args"])
+    said = image.root.run(*command, user=image.user, network=True, writable=writable, env=env)
+    assert "Requirement already satisfied: scikit-learn==" in said
+    assert "Installing collected packages" not in said
+    with started(image, tmp_path, serve["command"] + serve["args"], env, writable) as url:
+        assert ask(f"{url}/predict", INPUT)[0] == 200
+        assert ask(f"{url}/ready")[1]["workers"] == [ask(f"{url}/version")[1]["version"]] * 2
 
 
 def test_it_starts_where_git_cannot_be_reached(image: Image, tmp_path: Path) -> None:

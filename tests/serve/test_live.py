@@ -213,6 +213,18 @@ def test_loaders_of_the_users_own(repo: Path, two: ModelRegistry, tmp_path: Path
 # Followed by itself -------------------------------------------------------------------------
 
 
+def test_a_bare_repository_on_this_disk_is_followed_as_one_that_is_far(
+    two: ModelRegistry, repo: Path, tmp_path: Path, git: Callable[..., str]
+) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "bare.git")
+    git(repo, "remote", "add", "origin", str(tmp_path / "bare.git"))
+    two.push()
+    with LiveModel(tmp_path / "bare.git") as live:
+        assert live.version == "v1"
+        two.promote("v2", push=True)
+        assert live.wait("v2", timeout=60)
+
+
 def test_a_clone_follows_its_remote_and_goes_on_while_that_is_away(
     repo: Path, two: ModelRegistry, tmp_path: Path, git: Callable[..., str]
 ) -> None:
