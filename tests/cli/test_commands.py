@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
-    "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull", "verify",
+    "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull", "serve", "reproduce", "verify",
     "drill", "yank", "purge", "trust", "doctor", "check-commit", "check-push",
     "demo",
 ]  # fmt: skip
