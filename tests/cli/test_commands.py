@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
     "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull",
-    "serve", "reproduce", "verify", "drill", "yank", "purge", "trust", "doctor", "check-commit", "check-push",
-    "demo",
+    "serve", "reproduce", "verify", "drill", "yank", "purge", "trust", "doctor",
+    "check-commit", "check-push", "demo",
 ]  # fmt: skip
 
 
