@@ -5,12 +5,16 @@ from __future__ import annotations
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlv.cli import show
 from mlv.cli.options import Session, command
 from mlv.errors import ConfigError, InvalidInput
+
+if TYPE_CHECKING:
+    from mlv.serve.workers import Settings
 
 
 @command(
@@ -79,15 +83,15 @@ def serve_command(
     )
     with bind(settings) as listening, tempfile.TemporaryDirectory(prefix="mlv-serve-") as folder:
         address = f"[{host}]" if ":" in host else host
-        _tell(settings.source, session, f"http://{address}:{listening.getsockname()[1]}")
+        _tell(settings, session, f"http://{address}:{listening.getsockname()[1]}")
         serve(settings, listening, Path(folder))
 
 
-def _tell(source: str, session: Session, url: str) -> None:
+def _tell(settings: Settings, session: Session, url: str) -> None:
     """Say what is live and where it is served; what is wrong is said before anything starts."""
     from mlv.serve.sources import source_of
 
-    found = source_of(source, session.model, show.note)
+    found = source_of(settings.source, session.model, show.note, fetch=settings.fetch)
     version = found.wanted()
     if version is None:
         show.note(f"nothing of {found.model!r} is in production yet: /ready says so until it is")

@@ -83,7 +83,20 @@ def create_app(worker: Worker) -> FastAPI:
     app = FastAPI(title="mlv serve", docs_url=None, redoc_url=None, lifespan=lifespan)
     _add_predict(app, worker)
     _add_state(app, worker)
+    describe = app.openapi
+    # A sample belongs to a version, and so does the example that it makes.
+    app.openapi = lambda: _with_body(describe(), worker)  # type: ignore[method-assign]
     return app
+
+
+def _with_body(api: dict[str, Any], worker: Worker) -> dict[str, Any]:
+    """Add to a description what /predict takes, with the live version's sample as an example."""
+    sample = worker.live.sample
+    example = {"example": sample.input.to_dict()} if sample else {}
+    content = {"application/json": {"schema": _SCHEMA, **example}}
+    predict = api["paths"]["/predict"]["post"]
+    body = {"requestBody": {"content": content, "required": True}}
+    return {**api, "paths": {**api["paths"], "/predict": {"post": {**predict, **body}}}}
 
 
 def _add_predict(app: FastAPI, worker: Worker) -> None:
@@ -111,17 +124,12 @@ def _add_predict(app: FastAPI, worker: Worker) -> None:
         worker.metrics.request(worker.live.model, version, response.status_code, seconds)
         return response
 
-    sample = worker.live.sample
-    content: dict[str, Any] = {"schema": _SCHEMA}
-    if sample:
-        content["example"] = sample.input.to_dict()
     app.add_api_route(
         "/predict",
         predict,
         methods=["POST"],
         summary="Ask the live model",
         response_class=JSONResponse,
-        openapi_extra={"requestBody": {"content": {"application/json": content}, "required": True}},
         responses={
             400: {"description": "The body is not JSON"},
             413: {"description": "The body is too large"},

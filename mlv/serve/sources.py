@@ -49,19 +49,21 @@ def source_of(
     path = Path(source)
     is_bare = (path / "HEAD").is_file() and (path / "objects").is_dir()
     if "://" not in str(source) and path.is_dir() and not is_bare:
-        return LocalSource(source, model, notify)
+        return LocalSource(source, model, notify, fetch=fetch)
     return RemoteSource(source, model, notify, fetch=fetch)
 
 
 class LocalSource:
     """A clone; its Git remote, if there is one, is where it refreshes from."""
 
-    def __init__(self, path: AnyPath, model: str | None, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: AnyPath, model: str | None, notify: Callable[[str], None], *, fetch: bool = True
+    ) -> None:
         from mlv.registry import ModelRegistry
 
         # Each for one use at a time: neither a download nor a remote that is silent holds up a
         # look at the pointer.
-        self.model = model or _only_model(ModelRegistry(path, notify=notify))
+        self.model = model or _only_model(ModelRegistry(path, notify=notify), fetch=fetch)
         self._reader = ModelRegistry(path, self.model, notify=notify)
         self._fetcher = ModelRegistry(path, self.model, notify=notify)
         self._loader = ModelRegistry(path, self.model, notify=notify)
@@ -132,7 +134,9 @@ def _version(live: Live) -> Version | None:
     return None if current is None else Version(live.model, current)
 
 
-def _only_model(registry: ModelRegistry) -> str:
+def _only_model(registry: ModelRegistry, *, fetch: bool) -> str:
+    if fetch and not registry.models() and registry.has_remote():
+        registry.follow()  # a clone of before the first version
     names = [live.model for live in registry.current()] or registry.models()
     if len(names) != 1:
         there = f"there are {', '.join(names)}" if names else "there is none yet"

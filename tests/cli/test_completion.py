@@ -58,7 +58,7 @@ def test_bash_takes_the_script_and_completes_with_it(fraud: Path) -> None:
 
 def test_commands_are_completed(tmp_path: Path) -> None:
     assert complete(tmp_path, "pro") == ["promote", "propose"]
-    assert complete(tmp_path, "s") == ["show", "status", "stage"]
+    assert complete(tmp_path, "s") == ["show", "status", "stage", "serve"]
 
 
 def test_references_are_completed_newest_first(fraud: Path) -> None:

@@ -13,7 +13,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -27,6 +30,8 @@ from mlv import ModelRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.servers.sharing import Shared
 
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -81,6 +86,13 @@ class Server:
             assert time.monotonic() < end, self.log.read_text()
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.05)
+
+    def close(self) -> None:
+        """Tell it to end, and wait until it has."""
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        assert self.process.stdout
+        self.process.stdout.close()
 
     def workers(self) -> list[int]:
         """The processes that answer: those of the server that have the model in them."""
@@ -168,11 +180,7 @@ def serve(repo: Path, tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
         def start(*args: str, disk: Path | None = None) -> Server:
             server = Server(repo, tmp_path / "serve.log", *args, disk=disk)
-            assert server.process.stdout
-            stack.enter_context(server.process.stdout)
-            stack.callback(server.process.wait, PATIENCE)
-            stack.callback(server.process.terminate)
-            return server
+            return stack.enter_context(closing(server))
 
         yield start
 
@@ -298,6 +306,34 @@ def _remove(folder: Path) -> None:
     folder.rmdir()
 
 
+def test_a_rollback_on_another_machine_ends_when_it_is_served_and_a_remote_that_lies_is_not(
+    share: Callable[..., Shared], tmp_path: Path, mlv: Mlv
+) -> None:
+    shared = share(git="http", dvc="http")
+    ada, serving = shared.clone("ada"), shared.clone("serving")
+    registry = ModelRegistry(ada)
+    for number in (1, 2, 3):
+        joblib.dump(partial(add, 100 * number), tmp_path / "m.pkl")
+        registry.register(tmp_path / "m.pkl", None, sample=[1.0], push=True)
+    registry.promote("v1", push=True)
+    # It asks the remote every hour: whoever waits has it asked at once.
+    with closing(Server(serving, tmp_path / "log", "--workers", "2", "--watch", "3600")) as server:
+        waiting = ("--push", "--wait", f"{server.url}/ready")
+        for command in (("promote", "v2"), ("rollback",)):
+            done = mlv(ada, *command, *waiting)
+            assert done.returncode == 0, done.stderr
+            assert re.search(r"/ready serves model-v[12] after \d+\.\d s", done.stdout)
+        assert server.post(b'{"data": [1]}')[1]["predictions"] == [101]
+        md5 = registry.get_manifest("v3")["artifacts"]["model"]["md5"]
+        shared.storage.write(md5, b"x" * len(shared.storage.read(md5)))
+        done = mlv(ada, "promote", "v3", *waiting, "--wait-timeout", "20")
+        assert done.returncode == 1
+        assert "it serves v1 (model-v3 cannot be served: model.pkl of model-v3" in done.stderr
+        assert server.post(b'{"data": [1]}')[1] == {
+            "model": "model", "version": "v1", "predictions": [101],
+        }  # fmt: skip
+
+
 def test_running_requests_are_answered_when_it_is_told_to_end(
     registry: ModelRegistry, serve: Callable[..., Server]
 ) -> None:
@@ -359,10 +395,7 @@ def served(_repo_mould: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     server = Server(folder / "repo", folder / "log", "--no-fetch", "--max-body", "100000")
     server.wait(lambda: server.get("/ready")[0] == 200)
     yield server
-    server.process.terminate()
-    server.process.wait(PATIENCE)
-    assert server.process.stdout
-    server.process.stdout.close()
+    server.close()
 
 
 def test_what_it_says_of_itself(served: Server) -> None:
@@ -374,6 +407,8 @@ def test_what_it_says_of_itself(served: Server) -> None:
     assert served.get("/version")[1]["version"] == "v1"
     api = served.get("/openapi.json")[1]
     assert set(api["paths"]) == {"/predict", "/live", "/ready", "/version", "/metrics"}
+    body = api["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["example"]["data"][0] == [0.0, 1.0]
     assert served.post(b'{"instances": [[1, 2]]}')[1]["predictions"] == pytest.approx([3.0])
     metrics = served.text("/metrics")
     assert 'mlv_model_workers{model="model",version="v1"} 1.0' in metrics
