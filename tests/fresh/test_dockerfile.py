@@ -195,7 +195,7 @@ def test_a_pod_brings_what_is_live_and_installs_nothing_that_the_image_has(
     assert "Installing collected packages" not in said
     with started(image, tmp_path, serve["command"] + serve["args"], env, writable) as url:
         assert ask(f"{url}/predict", INPUT)[0] == 200
-        assert ask(f"{url}/ready")[1]["workers"] == [ask(f"{url}/version")[1]["version"]] * 2
+        assert set(ask(f"{url}/ready")[1]["workers"]) == {ask(f"{url}/version")[1]["version"]}
 
 
 def test_it_starts_where_git_cannot_be_reached(image: Image, tmp_path: Path) -> None:
