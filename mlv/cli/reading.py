@@ -17,15 +17,35 @@ from mlv.store.versions import AHEAD, DIVERGED
 if TYPE_CHECKING:
     from mlv.domain.manifest import Manifest
     from mlv.references import Live
+    from mlv.registry import ModelRegistry
 
 _METRIC_COLUMNS = 6
 
 
-@command()
-def list_command(session: Session) -> None:
+@command(
+    click.option(
+        "--limit", type=int, metavar="N", help="Only N: the latest, or the first by --sort."
+    ),
+    click.option("--status", multiple=True, metavar="STATUS", help="Only these; may be repeated."),
+    click.option(
+        "--where",
+        multiple=True,
+        metavar="CONDITION",
+        help="Only what meets 'roc_auc>0.95'; may be repeated.",
+    ),
+    click.option("--sort", metavar="KEY", help="By a metric, number or date; -KEY: largest first."),
+)
+def list_command(
+    session: Session,
+    *,
+    limit: int | None,
+    status: tuple[str, ...],
+    where: tuple[str, ...],
+    sort: str | None,
+) -> None:
     """List versions, with status and metrics."""
     registry = session.open()
-    versions = registry.versions()
+    versions = registry.versions(limit=limit, status=status, where=where, sort=sort)
     if session.as_json:
         show.as_json_lines([manifest.to_dict(status) for manifest, status in versions])
         return
@@ -34,18 +54,32 @@ def list_command(session: Session) -> None:
         show.lines([m.version.tag if several else m.version.name for m, _ in versions])
         return
     if not versions:
-        known = sum(len(live.pointer.status) for live in registry.current())
-        show.note(
-            f"{known} versions are known, but no tag is here: git fetch --tags brings them"
-            if known
-            else "no version yet: mlv register MODEL --preprocessor FILE makes the first"
-        )
+        show.note("no version is like that" if status or where else _why_none(registry))
         return
-    show.lines(_table(versions))
+    show.lines(_table(versions, _asked(where, sort)))
 
 
-def _table(versions: list[tuple[Manifest, str]]) -> list[str]:
-    metrics = list(dict.fromkeys(name for m, _ in versions for name in m.metrics))[:_METRIC_COLUMNS]
+def _asked(where: tuple[str, ...], sort: str | None) -> list[str]:
+    if not where and sort is None:
+        return []
+    from mlv.domain import selection
+
+    keys = selection.parse(where=where, sort=sort).keys
+    return [key.name for key in keys if key.source == selection.METRICS]
+
+
+def _why_none(registry: ModelRegistry) -> str:
+    known = sum(len(live.pointer.status) for live in registry.current())
+    if known:
+        return f"{known} versions are known, but no tag is here: git fetch --tags brings them"
+    return "no version yet: mlv register MODEL --preprocessor FILE makes the first"
+
+
+def _table(versions: list[tuple[Manifest, str]], asked: list[str]) -> list[str]:
+    """Lay versions out, the metrics that were asked about before the others."""
+    stated = dict.fromkeys(name for m, _ in versions for name in m.metrics)
+    first = [name for name in asked if name in stated]
+    metrics = list(dict.fromkeys([*first, *stated]))[:_METRIC_COLUMNS]
     rows = []
     for manifest, status in versions:
         is_live, tag, values = status == "production", manifest.version.tag, manifest.metrics

@@ -10,6 +10,7 @@ from mlv.errors import RegistryError
 from mlv.registry.opened import Opened
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from mlv.domain.manifest import Manifest
@@ -44,15 +45,47 @@ class Reads(Opened):
         status = pointer.status_of(record.manifest.version.number)
         return VersionFacts(record.manifest.to_dict(status))
 
-    def list_versions(self) -> list[dict[str, Any]]:
-        """Give the manifests of all versions as `get_manifest` does, in numeric order."""
-        return [manifest.to_dict(status) for manifest, status in self.versions()]
+    def list_versions(
+        self,
+        *,
+        limit: int | None = None,
+        status: str | Sequence[str] = (),
+        where: str | Sequence[str] = (),
+        sort: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Give the manifests of versions as `get_manifest` does; of all, in numeric order.
 
-    def versions(self) -> list[tuple[Manifest, str]]:
-        """Give every version's manifest and status: of the bound model, or of all.
-
-        A tag that cannot be read is told to ``notify`` and left out.
+        Or of those that have one of the statuses, and meet every condition of ``where``:
+        ``roc_auc>0.95 and metadata.data_window=last_90_days``. ``sort`` is a metric, ``number`` or
+        ``date``, with a ``-`` before it for the largest first. ``limit`` leaves the first of
+        these; without ``sort``, those that were registered last.
         """
+        chosen = self.versions(limit=limit, status=status, where=where, sort=sort)
+        return [manifest.to_dict(status) for manifest, status in chosen]
+
+    def versions(
+        self,
+        *,
+        limit: int | None = None,
+        status: str | Sequence[str] = (),
+        where: str | Sequence[str] = (),
+        sort: str | None = None,
+    ) -> list[tuple[Manifest, str]]:
+        """Give versions' manifests and statuses, of the bound model or of all.
+
+        The arguments are those of `list_versions`. A tag that cannot be read is told to ``notify``
+        and left out; so is a key of ``where`` or ``sort`` that no version states.
+        """
+        if limit is None and sort is None and not (status or where):
+            return self._all()
+        from mlv.domain import selection
+
+        wanted = selection.parse(limit=limit, status=status, where=where, sort=sort)
+        versions = self._all()
+        self._tell(wanted.unstated(versions))
+        return wanted.of(versions)
+
+    def _all(self) -> list[tuple[Manifest, str]]:
         tip = self._versions.tip()
         known: dict[str, Pointer] = {}
         found = []

@@ -218,6 +218,8 @@ def test_json_of_a_problem_names_it(fraud: Path, mlv: Mlv, git: Git) -> None:
         ("current -q", "v2\n"),
         ("current --quiet", "v2\n"),
         ("list -q", "v1\nv2\nv3\n"),
+        ("list -q --where roc_auc>0.91 --sort -roc_auc --limit 1", "v3\n"),
+        ("list -q --status archived --status production", "v1\nv2\n"),
         ("show -q @latest", "fraud-v3\n"),
         ("compare -q v1 v2", "roc_auc +0.01\nlog_loss -0.01\n"),
         ("status -q", "fraud v2\n"),
@@ -267,6 +269,23 @@ def test_list_shows_status_and_metrics_of_every_version(fraud: Path, mlv: Mlv) -
     assert [row.split()[-2:] for row in rows] == [
         ["0.9100", "0.3100"], ["0.9200", "0.3000"], ["0.9300", "0.2900"],
     ]  # fmt: skip
+
+
+def test_list_shows_first_the_metrics_that_were_asked_about(fraud: Path, mlv: Mlv) -> None:
+    heading, row = said(mlv(fraud, "list", "--where", "log_loss<0.3")).splitlines()
+    assert heading.split()[-2:] == ["log_loss", "roc_auc"]
+    assert row.split()[0] == "fraud-v3"
+    listed = answer(mlv(fraud, "list", "--json", "--sort", "log_loss", "--limit", "2"))
+    assert [each["version"] for each in listed] == ["v3", "v2"]
+
+
+def test_list_says_that_no_version_is_like_that_and_why_that_may_be(fraud: Path, mlv: Mlv) -> None:
+    done = mlv(fraud, "list", "--where", "rocauc>0.9")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        "note: no version states metrics.rocauc; metrics are log_loss, roc_auc\n"
+        "note: no version is like that\n"
+    )
 
 
 def test_show_tells_metrics_metadata_artifacts_and_lineage(fraud: Path, mlv: Mlv, git: Git) -> None:
@@ -378,6 +397,8 @@ def test_every_command_has_help_json_quiet_and_a_folder(
         ("promote churn-v1 --model fraud", 2, "'churn-v1' is not of the model 'fraud'", ""),
         ("list --model ../x", 2, "'../x' looks like a file", "mlv list"),
         ("list --model Fraud", 2, "'Fraud' cannot name a model", "a-z"),
+        ("list --where roc_auc", 2, "'roc_auc' is no condition: it lacks one of", "roc_auc>0.95"),
+        ("list --status live", 2, "'live' is no status", "production"),
         ("verify", 2, "give one reference, or --all", "mlv verify"),
         ("verify v1 --all", 2, "give one reference, or --all", ""),
         ("promote v3 --from v1", 5, "fraud-v2 is live, not fraud-v1", "--from"),
