@@ -42,6 +42,11 @@ class Proxy:
         self._server = self._do(asyncio.start_server(self._accept, LOOPBACK, 0))
         self.port = self._server.sockets[0].getsockname()[1]
 
+    @property
+    def links(self) -> int:
+        """How many connections to the server are open."""
+        return len(self._tasks)
+
     # ------------------------------------------------------------------- what a test says
 
     def slow(self, bytes_per_second: float) -> None:

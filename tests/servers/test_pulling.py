@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlv import IntegrityError, NotFound, ProgramError
+from mlv import IntegrityError, ModelRegistry, NotFound, ProgramError
 from mlv.pulling import RemoteRegistry
 from tests.servers.sharing import dvc_config
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -53,12 +52,7 @@ def reader(shared: Shared, home: Path, git: Callable[..., str]) -> Callable[...,
 
 
 @pytest.fixture
-def model(
-    shared: Shared,
-    tmp_path: Path,
-    write_model: Callable[..., Path],
-    mlv: Callable[..., subprocess.CompletedProcess[str]],
-) -> Path:
+def model(shared: Shared, tmp_path: Path, write_model: Callable[..., Path]) -> Path:
     """Publish fraud-v1: a model, and a folder of sixty files, some of them empty or large."""
     clone = shared.clone("ada")
     path = write_model(tmp_path / "model.pkl", 1)
@@ -67,12 +61,9 @@ def model(
     for number in range(60):
         (folder / "deep" / f"{number}.bin").write_bytes(bytes([number]) * number * 10)
     (folder / "large.bin").write_bytes(os.urandom(9_000_001))
-    # By the command: what DVC leaves open when it has pushed ends with that process.
-    tokens = f"tokens={folder}"
-    mlv(clone, "register", str(path), "--model", "fraud", "--no-preprocessor", "--artifact", tokens)
-    for verb in (("promote", "fraud-v1"), ("push",)):
-        done = mlv(clone, *verb)
-        assert not done.returncode, done.stderr
+    registry = ModelRegistry(clone, "fraud")
+    registry.register(path, None, artifacts={"tokens": folder})
+    registry.promote("v1", push=True)
     return path
 
 

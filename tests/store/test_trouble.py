@@ -9,7 +9,8 @@ import pytest
 from dvc.fs import HTTPFileSystem
 from yarl import URL
 
-from mlv.store.dvc.trouble import bound, is_absent, told
+from mlv.store.dvc.connections import bound
+from mlv.store.dvc.trouble import is_absent, told
 from mlv.store.gitremote import _patient
 
 PLACE = ("store objects", "storage", "https://dvc.example/team")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from mlv.errors import ProgramError
 from mlv.store.dvc.asking import asking, callback
+from mlv.store.dvc.connections import bound, hang_up
 from mlv.store.dvc.parts import Parts
-from mlv.store.dvc.trouble import bound, is_absent, told
+from mlv.store.dvc.trouble import is_absent, told
 from mlv.store.hashing import copy_with_sha256, sha256_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _THREADS = 4
 _AT_ONCE = {"s3": 32, "ssh": 64}
 _SOME = 16
-_PATIENCE = 5  # seconds, for a connection to end
 _SMALL = 1024 * 1024  # bytes; hashing less is sooner done than handed to a thread
 
 
@@ -85,8 +84,6 @@ class FileSystemRemote:
             if not storage.is_own and kind.protocol == "ssh":
                 config["agent_forwarding"] = False  # whoever runs that host could use the keys
             self._fs: Any = kind(**config)
-            # One of our own, which nobody else goes on using once it is closed.
-            self._fs.fs_args["skip_instance_cache"] = True
             bound(self._fs)
             self._connect()
             self._jobs = int(config.get("jobs") or _AT_ONCE.get(kind.protocol, _SOME))
@@ -106,20 +103,8 @@ class FileSystemRemote:
             sync(fs.loop, fs.set_session)
 
     def close(self) -> None:
-        """End its connections: whoever serves what came keeps none open for it."""
-        from fsspec.asyn import sync
-
-        fs = self._fs.fs
-        if not self._fs.fs.async_impl:
-            return
-        ends = [
-            getattr(getattr(fs, "_session", None), "close", None),
-            getattr(getattr(fs, "_s3", None), "close", None),
-            getattr(getattr(fs, "_stack", None), "aclose", None),
-        ]
-        for end in filter(None, ends):
-            with contextlib.suppress(Exception):  # it may have died meanwhile
-                sync(fs.loop, end, timeout=_PATIENCE)
+        """See `Downloader`."""
+        hang_up(self._fs)
 
     def _path(self, md5: str) -> str:
         return str(self._fs.join(self._root, *_place(md5).split("/")))

@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.store.dvc.asking import asking, callback
-from mlv.store.dvc.trouble import bound, is_absent, told
+from mlv.store.dvc.connections import bound, hang_up
+from mlv.store.dvc.trouble import is_absent, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,6 +58,10 @@ class Remote:
     def _fs(self) -> FileSystem:
         bound(self._odb.fs)
         return self._odb.fs
+
+    def close(self) -> None:
+        """End its connections; it is not asked again."""
+        hang_up(self._odb.fs)
 
     def sizes(self, md5s: Iterable[str]) -> dict[str, int | None]:
         """Give the size in bytes of each of these objects that is there; None if it is not told.

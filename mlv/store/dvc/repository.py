@@ -88,7 +88,9 @@ class Dvc:
         self._remotes: dict[Place, Remote] = {}
 
     def close(self) -> None:
-        """Let go of DVC's databases."""
+        """Let go of DVC's databases, and of what is connected to its remotes."""
+        while self._remotes:
+            self._remotes.popitem()[1].close()
         self._repo.close()
 
     def __enter__(self) -> Self:

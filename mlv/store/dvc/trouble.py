@@ -1,4 +1,4 @@
-"""What goes wrong between us and a DVC remote: how long it may take, and how it is told.
+"""What goes wrong between us and a DVC remote, told.
 
 Each kind of remote has a library of its own, with exceptions of its own. None of them is imported
 here: what they raise is known by what it carries.
@@ -6,21 +6,11 @@ here: what they raise is known by what it carries.
 
 from __future__ import annotations
 
-import contextlib
 import re
-import socket
-from typing import TYPE_CHECKING, Any
 
 from mlv.errors import ProgramError
 from mlv.store.lineage import without_credentials
-from mlv.store.process import environment
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_ATTEMPTS = 2
-_S3_ATTEMPTS = 3  # of its client, each time we try, unless AWS_MAX_ATTEMPTS says otherwise
-_PATIENCE = 30  # seconds of silence, unless the remote's own timeouts say otherwise
 _MISSING = (404, 410)
 _NOT_ALLOWED = (401, 403, 407)
 # By their names: asyncssh, asyncssh's SFTP, botocore (twice), dvc_objects, azure.
@@ -30,79 +20,6 @@ _REFUSALS = (
 )  # fmt: skip
 # Of an address `scheme://host:port`: passwords, queries and signatures are nobody's business.
 _ADDRESS = re.compile(r"(\w+://)(?:[^/\s\"'@]*@)?([^/\s\"']+)[^\s\"']*")
-
-
-def bound(fs: Any) -> None:
-    """Have a remote that falls silent end in an error, in minutes at the most.
-
-    ``fs`` is one of DVC's file systems, before its first use.
-
-    Left to themselves S3 and HTTP ask up to 25 times, and an upload that nobody takes waits for
-    ever, as does everything over SSH.
-    """
-    args, config = fs.fs_args, fs.config
-    if fs.protocol == "ssh":
-        patience = config.get("timeout", _PATIENCE)
-        args.setdefault("connect_timeout", patience)
-        args.setdefault("keepalive_interval", patience / 3)
-        args.setdefault("keepalive_count_max", 2)
-    elif fs.protocol == "s3":
-        client = args.setdefault("config_kwargs", {})
-        own = {"socket_factory": _sockets(config.get("read_timeout", _PATIENCE))}
-        if _s3_takes(own):
-            client.setdefault("connector_args", own)
-        if "AWS_MAX_ATTEMPTS" not in environment():
-            client.setdefault("retries", {"total_max_attempts": _S3_ATTEMPTS})
-        fs.fs.retries = _ATTEMPTS
-        _send_at_once(fs.fs)
-    elif fs.protocol in ("http", "https"):
-        fs.SESSION_RETRIES = _ATTEMPTS
-        make, sockets = fs.get_client, _sockets(args["client_kwargs"]["read_timeout"])
-
-        async def get_client(**how: Any) -> Any:
-            client = await make(**how)
-            # There is no public way to it once DVC has made the connector. Where it is called
-            # something else, an upload that nobody takes waits as it always did.
-            with contextlib.suppress(AttributeError):
-                client._client.connector._socket_factory = sockets  # noqa: SLF001
-            return client
-
-        fs.get_client = get_client
-
-
-def _s3_takes(arguments: dict[str, Any]) -> bool:
-    """Whether this S3 client is new enough to be given sockets."""
-    from aiobotocore.config import AioConfig
-    from botocore.exceptions import ParamValidationError
-
-    try:
-        AioConfig(connector_args=arguments)
-    except ParamValidationError:
-        return False
-    return True
-
-
-def _send_at_once(s3: Any) -> None:
-    """Have objects sent without waiting for a "go on", for which aiohttp waits without a limit."""
-    from botocore.handlers import add_expect_header
-
-    s3.s3.meta.events.unregister("before-call.s3", add_expect_header)
-
-
-def _sockets(patience: float) -> Callable[[Any], socket.socket]:
-    """Make sockets that break when what was sent is not taken for so many seconds.
-
-    aiohttp waits for an answer with a time limit, but without one for its own words to be taken.
-    """
-
-    def make(address: Any) -> socket.socket:
-        family, kind, protocol = address[:3]
-        made = socket.socket(family, kind, protocol)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
-        return made
-
-    return make
 
 
 def is_absent(error: BaseException) -> bool:
