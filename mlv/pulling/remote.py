@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +65,8 @@ class RemoteRegistry:
         self._mirror = Mirror(self.cache, self.url, whole=True) if needs_whole else thin
         self._view: View | None = None
         self._ahead = Ahead()
+        # Who refreshes need not ask for any version's files.
+        weakref.finalize(self, self._ahead.close)
 
     def __repr__(self) -> str:
         """Name the registry and the model."""
@@ -139,12 +143,13 @@ class RemoteRegistry:
         from mlv.pulling import delivery
         from mlv.store import handout, versionfolder
 
-        record = self.record(ref)
-        view = self._seen()
-        view.check(record)
-        pins = versionfolder.requirements(view.versions, record)
-        ahead = None if self.offline else self._ahead
-        files = delivery.hand_out(self._mirror, view, record, self.cache, self._progress, ahead)
+        with contextlib.closing(self._ahead):
+            record = self.record(ref)
+            view = self._seen()
+            view.check(record)
+            pins = versionfolder.requirements(view.versions, record)
+            ahead = None if self.offline else self._ahead
+            files = delivery.hand_out(self._mirror, view, record, self.cache, self._progress, ahead)
         return files | {"requirements": handout.put_beside(files["manifest"], pins)}
 
     def copy_out(self, ref: str, target: AnyPath) -> dict[str, Path]:
