@@ -41,7 +41,7 @@ import pytest
 
 import mlv as package
 from mlv import ModelRegistry
-from mlv.cli import _COMMANDS, cli
+from mlv.cli import cli
 from mlv.domain.manifest import METADATA
 from mlv.domain.pointer import STATUSES
 from mlv.errors import ConfigError, RegistryError
@@ -513,10 +513,20 @@ def first_cells(text: str) -> list[str]:
     return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell)]
 
 
-def commands() -> dict[str, click.Command]:
-    group: Any = cli
+def commands(group: click.Command = cli, before: str = "") -> dict[str, click.Command]:
+    """Give every command by its words; those of a group stand in its place."""
+    if not isinstance(group, click.Group):
+        return {before.strip(): group}
+    found: dict[str, click.Command] = {}
     with click.Context(group) as context:
-        return {name: group.get_command(context, name) for name in group.list_commands(context)}
+        for name in group.list_commands(context):
+            inner = group.get_command(context, name)
+            assert inner
+            found |= commands(inner, f"{before}{name} ")
+    return found
+
+
+COMMANDS = commands()
 
 
 def options(command: click.Command) -> set[str]:
@@ -534,7 +544,7 @@ def options_in(text: str) -> set[str]:
 def test_the_command_line_reference_has_every_command_and_nothing_else() -> None:
     text = document_named("docs/cli.md")
     headings = re.findall(r"^## `mlv ([^`]*)`$", text, re.MULTILINE)
-    assert headings == list(_COMMANDS)
+    assert headings == list(COMMANDS)
     for name in headings:
         part = section(text, f"`mlv {name}`")
         # That the help is the real one is for the examples to show.
@@ -545,13 +555,13 @@ def test_the_command_line_reference_has_every_command_and_nothing_else() -> None
 def test_the_reference_names_every_option_and_no_other() -> None:
     text = document_named("docs/cli.md")
     common = options_in(section(text, "Options that every command has"))
-    for name, command in commands().items():
+    for name, command in COMMANDS.items():
         part = section(text, f"`mlv {name}`")
         said = options_in(part)
         known = options(command)
         assert said | (common & known) >= known, f"mlv {name}"
         assert said <= known, f"mlv {name}"
-    assert common <= {text for command in commands().values() for text in options(command)}
+    assert common <= {text for command in COMMANDS.values() for text in options(command)}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
@@ -561,19 +571,20 @@ def test_no_command_and_no_option_is_made_up(path: Path) -> None:
     spoken += [
         step.command for b in blocks(text) if b.language == "console" for step in typed(b.text)
     ]
-    known = commands()
+    words = "|".join(sorted(COMMANDS, key=len, reverse=True))
+    groups = {name.partition(" ")[0] for name in COMMANDS if " " in name}
     for line in spoken:
-        for call in re.findall(r"\bmlv (?:-C \S+ )?([a-z][a-z-]*)((?: [^`&|;]+)?)", line):
-            name, rest = call
-            assert name in known, f"{path.name}: {line}"
-            used = set(re.findall(r"(?<=\s)(--?[a-zA-Z][\w-]*)", rest))
-            assert used <= options(known[name]), f"{path.name}: {line}"
+        for call in re.findall(r"\bmlv (?:-C \S+ )?([a-z][^`&|;]*)", line):
+            named = re.match(rf"({words})(?![\w-])", call)
+            assert named or call.strip() in groups, f"{path.name}: {line}"
+            used = set(re.findall(r"(?<=\s)(--?[a-zA-Z][\w-]*)", call))
+            assert used <= (options(COMMANDS[named[1]]) if named else set()), f"{path.name}: {line}"
 
 
 def test_every_command_with_json_has_its_shape_documented() -> None:
     text = document_named("docs/json.md")
-    known = [name for name, command in commands().items() if "--json" in options(command)]
-    assert re.findall(r"^## `mlv ([a-z-]+) --json`$", text, re.MULTILINE) == known
+    known = [name for name, command in COMMANDS.items() if "--json" in options(command)]
+    assert re.findall(r"^## `mlv ([a-z -]+) --json`$", text, re.MULTILINE) == known
 
 
 # Under these keys stand names that the user has chosen.
@@ -608,7 +619,7 @@ def keys_of(value: Any, at: str = "") -> set[str]:
 def documented_keys(name: str) -> tuple[set[str], set[str]]:
     """Give the keys that docs/json.md lists for a command, and which of them may be absent."""
     part = section(document_named("docs/json.md"), f"`mlv {name} --json`")
-    same = re.search(r"\b[Aa]s `mlv (\w+) --json`", part.strip().partition("\n\n")[0])
+    same = re.search(r"\b[Aa]s `mlv ([a-z -]+) --json`", part.strip().partition("\n\n")[0])
     if same:
         return documented_keys(same[1])
     rows = re.findall(r"^\| `([^`]+)` \| ([^|]*) \|", part, re.MULTILINE)
@@ -629,7 +640,7 @@ def json_examples(part: str) -> Iterator[Any]:
                 yield json.loads(output)
 
 
-@pytest.mark.parametrize("name", [name for name in _COMMANDS if name != "list"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "list"])
 def test_the_tables_of_json_have_the_keys_that_are_printed(name: str) -> None:
     """The examples are real output, so what they hold is what the tables must list."""
     listed, optional = documented_keys(name)

@@ -39,6 +39,7 @@ _COMMANDS = {
     "pull": "fetching",
     "serve": "serving",
     "reproduce": "reproducing",
+    "export": "exporting",
     "verify": "trusting",
     "drill": "drilling",
     "yank": "keeping",

@@ -108,7 +108,7 @@ def complete_ref(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     from mlv.errors import RegistryError
 
     try:
-        outer = ctx.parent.params.get("folder") if ctx.parent else None
+        outer = ctx.find_root().params.get("folder")
         folder = ctx.params.get("folder") or outer or "."
         registry = ModelRegistry(folder, notify=_silent)
         models = registry.models()

@@ -6,9 +6,9 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import history
+from mlv.domain.escaping import prose
 from mlv.errors import RegistryError
 from mlv.review import Look, review
-from mlv.review.escaping import prose
 from mlv.review.markdown import render
 
 if TYPE_CHECKING:

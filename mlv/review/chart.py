@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from mlv.domain.escaping import preformatted
 from mlv.domain.figures import number
 from mlv.review.differences import metrics
-from mlv.review.escaping import preformatted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlv.domain.escaping import code, prose
 from mlv.domain.figures import count
-from mlv.review.escaping import code, prose
 from mlv.review.report import FAILED, NOT_CHECKED, PASSED
 from mlv.review.sections import CROSS, DASH, TICK, WARNING, details, headline, section
 from mlv.review.wording import lowered, title

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlv.domain import pointer as pointers
+from mlv.domain.escaping import code, prose
 from mlv.domain.figures import count, number, share, signed
 from mlv.review import differences, wording
 from mlv.review.chart import chart
-from mlv.review.escaping import code, prose
 from mlv.review.report import REVERT
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = [
     "init", "register", "list", "show", "compare", "status", "current", "history", "at",
     "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull",
-    "serve", "reproduce", "verify", "drill", "yank", "purge", "trust", "doctor",
+    "serve", "reproduce", "export", "verify", "drill", "yank", "purge", "trust", "doctor",
     "check-commit", "check-push", "demo",
 ]  # fmt: skip
 
@@ -372,11 +372,24 @@ def test_the_version_and_the_help_of_every_command(tmp_path: Path, mlv: Mlv) -> 
     assert said(mlv(tmp_path, "-h")) == text
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+GROUPS = {"export": ["hf-folder"]}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_lists_its_commands(tmp_path: Path, main_of_mlv: Mlv, group: str) -> None:
+    text = said(main_of_mlv(tmp_path, group, "--help"))
+    listed = [line.split()[0] for line in text.partition("Commands:")[2].splitlines() if line]
+    assert listed == GROUPS[group]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [f"{name} {inner}".strip() for name in COMMANDS for inner in GROUPS.get(name, [""])],
+)
 def test_every_command_has_help_json_quiet_and_a_folder(
     tmp_path: Path, main_of_mlv: Mlv, command: str
 ) -> None:
-    text = said(main_of_mlv(tmp_path, command, "--help"))
+    text = said(main_of_mlv(tmp_path, *command.split(), "--help"))
     assert text.startswith(f"Usage: mlv {command} ")
     for option in ("--json", "-q, --quiet", "-C DIR"):
         assert option in text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlv.review.escaping import code, preformatted, prose, shown
+from mlv.domain.escaping import code, preformatted, prose, shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The registry in other tools: what they show is what it says."""
