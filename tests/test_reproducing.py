@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from mlv.store.lineage import Packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Program = Callable[..., str]
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
@@ -172,6 +172,16 @@ def test_a_stage_that_fails_is_named(
     assert repo.with_name("repo-model-v1").is_dir()
 
 
+def test_modules_of_the_project_do_not_stand_in_the_way_of_dvc(
+    repo: Path, train: Callable[..., ModelRegistry]
+) -> None:
+    (repo / "queue.py").write_text("raise SystemExit('this is no queue of Python')")
+    registry = train()
+    done = registry.reproduce("v1", retrain=True).retrained
+    assert done
+    assert done.is_identical
+
+
 def test_what_no_stage_made_cannot_be_trained_again(
     repo: Path, write_model: Callable[..., Path]
 ) -> None:
@@ -221,10 +231,7 @@ def test_its_packages_are_installed_and_mlv_is_not(
     pins = b"mlv==0.1.0\ntiny-thing==1.0\n"  # as an mlv of long ago pinned itself
     monkeypatch.setattr(lineage, "packages", lambda: Packages(pins, ()))
     if tool == "pip":
-        programs = tmp_path / "programs"
-        programs.mkdir()
-        (programs / "git").symlink_to(_which("git"))
-        monkeypatch.setenv("PATH", str(programs))
+        without_uv(monkeypatch, tmp_path)
     registry = ModelRegistry(repo)
     registry.register(write_model(repo.parent / "m.pkl"), None)
     made = registry.reproduce("v1", env=True).environment
@@ -254,6 +261,66 @@ def test_a_package_that_cannot_be_installed_is_named_and_a_second_run_goes_on(
     made = registry.reproduce("v1", env=True).environment
     assert made
     assert made.packages == 1
+
+
+@pytest.mark.usefixtures("wheels")
+def test_nothing_of_the_tree_is_run(
+    repo: Path,
+    git: Program,
+    write_model: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(lineage, "packages", lambda: Packages(b"tiny-thing==1.0\n", ()))
+    without_uv(monkeypatch, tmp_path)
+    for name in ("venv", "pip", "platform"):
+        (repo / f"{name}.py").write_text(f"raise SystemExit('{name} of the tree')")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "Modules")
+    registry = ModelRegistry(repo)
+    registry.register(write_model(repo.parent / "m.pkl"), None)
+    made = registry.reproduce("v1", env=True).environment
+    assert made
+    assert made.packages == 1
+
+
+def test_uv_is_not_configured_by_the_tree(
+    repo: Path, write_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    uv = without_uv(monkeypatch, tmp_path) / "uv"
+    uv.write_text(f"#!/bin/sh\npwd > {tmp_path}/where\nexit 1\n")
+    uv.chmod(0o755)
+    registry = ModelRegistry(repo)
+    registry.register(write_model(repo.parent / "m.pkl"), None)
+    with pytest.raises(ProgramError, match=r"could not make .*\.venv"):
+        registry.reproduce("v1", env=True)
+    where = Path((tmp_path / "where").read_text().strip())
+    assert where in tmp_path.parents
+
+
+def test_an_environment_that_lies_in_the_tree_is_not_run(
+    repo: Path, git: Program, write_model: Callable[..., Path]
+) -> None:
+    program = repo / ".venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\ntouch {repo.parent}/was-run\n")
+    program.chmod(0o755)
+    git(repo, "add", "--all", "--force")
+    git(repo, "commit", "--quiet", "--message", "An environment")
+    registry = ModelRegistry(repo)
+    registry.register(write_model(repo.parent / "m.pkl"), None)
+    with pytest.raises(InvalidInput, match=r"has a \.venv of its own"):
+        registry.reproduce("v1", env=True)
+    assert not (repo.parent / "was-run").exists()
+
+
+def without_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Leave git alone on PATH, in the folder that is given back."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").symlink_to(_which("git"))
+    monkeypatch.setenv("PATH", str(programs))
+    return programs
 
 
 def _which(program: str) -> str:

@@ -46,6 +46,7 @@ def reproduce(
     work tree, index and branches stay as they are.
     """
     retraining.check(record, wanted=order.retrain)
+    environment.check(versions, record, wanted=order.with_environment)
     folder = worktree.make(versions.git, record, order.folder)
     placed = worktree.place(folder, record, files)
     made = None

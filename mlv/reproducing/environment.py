@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.errors import ProgramError
+from mlv.errors import InvalidInput, ProgramError
 from mlv.store import process
 from mlv.store.lineage import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from mlv.store.process import Result
-    from mlv.store.versions import Record
+    from mlv.store.versions import Record, Versions
 
 _NAME = ".venv"
 _ASK = "import platform; print(platform.python_version())"
 _BIN = "Scripts" if os.name == "nt" else "bin"
+# Python would import from the folder that it runs in, before all else.
+_APART = "-I"
 
 
 class Environment(NamedTuple):
@@ -41,20 +43,35 @@ class Environment(NamedTuple):
         return self.python.parent
 
 
+def check(versions: Versions, record: Record, *, wanted: bool) -> None:
+    """Refuse a version whose own tree has a ``.venv``: what lies there would be run."""
+    entries = versions.entries(record.tag.commit) if wanted else None
+    if any(entry.name.lower() == _NAME for entry in entries or []):
+        tag = record.manifest.version.tag
+        raise InvalidInput(
+            f"the tree of {tag} has a {_NAME} of its own, which anybody may have filled",
+            hint="without --env it is reproduced as it is",
+        )
+
+
 def make(
     top: Path, record: Record, pins: str, python: str | None, show: Callable[[str], None]
 ) -> Environment:
     """Make ``.venv`` in a work tree, with uv where that is installed, else with venv and pip.
 
-    What is installed is just what is pinned. `ProgramError` names what cannot be.
+    What is installed is just what is pinned; nothing of the tree is run, or taken for
+    configuration. `ProgramError` names what cannot be installed.
     """
     folder = top / _NAME
+    elsewhere = Path(folder.anchor)  # uv would read what the tree's pyproject.toml tells it
     uv = shutil.which("uv", path=process.environment().get("PATH"))
-    maker = python or sys.executable
+    maker = _absolute(python) if python else sys.executable
     own = folder / _BIN / ("python.exe" if os.name == "nt" else "python")
     if not own.exists():
-        make_it = [uv, "venv", "--quiet", "--python", maker] if uv else [maker, "-m", "venv"]
-        _need(process.run_shown([*make_it, str(folder)], cwd=top, show=show), "make", folder)
+        make_it = (
+            [uv, "venv", "--quiet", "--python", maker] if uv else [maker, _APART, "-m", "venv"]
+        )
+        _need(process.run_shown([*make_it, str(folder)], cwd=elsewhere, show=show), "make", folder)
     (folder / ".gitignore").write_text("*\n", encoding="ascii")
     lines = [line for line in pins.splitlines() if line.partition("==")[0].lower() != OURS]
     listed = folder / "requirements.txt"
@@ -63,13 +80,18 @@ def make(
     install = (
         [uv, "pip", "install", "--quiet", "--python", str(own)]
         if uv
-        else [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        else [str(own), _APART, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     )
     if lines:
         argv = [*install, "--no-deps", "--requirement", str(listed)]
-        _need(process.run_shown(argv, cwd=top, show=show), "install the packages in", folder)
-    version = process.run([str(own), "-c", _ASK], cwd=top).stdout.decode().strip()
+        _need(process.run_shown(argv, cwd=elsewhere, show=show), "install the packages in", folder)
+    version = process.run([str(own), _APART, "-c", _ASK], cwd=elsewhere).stdout.decode().strip()
     return Environment(folder, own, version, len(lines), tuple(_notes(record, pins, version)))
+
+
+def _absolute(python: str) -> str:
+    """Give a path as seen from everywhere; a name stays one."""
+    return str(Path(python).absolute()) if Path(python).name != python else python
 
 
 def _notes(record: Record, pins: str, version: str) -> list[str]:

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from mlv.store.versions import Record, Versions
 
 _LARGEST = 1_000_000  # bytes of a metrics file
+# DVC as its own program runs: it imports nothing of the folder it is in, and any Python can.
+_DVC = (
+    "-c",
+    (
+        "import sys; del sys.path[0]; import runpy; "
+        "runpy.run_module('dvc', run_name='__main__', alter_sys=True)"
+    ),
+)
 
 
 class Output(NamedTuple):
@@ -92,7 +100,7 @@ def retrain(
     locked = versions.blob(record.tag.commit, lock) or b""
 
     def run(*args: str) -> None:
-        argv = [python, "-m", "dvc", *args]
+        argv = [python, *_DVC, *args]
         result = process.run_shown(argv, cwd=folder, env=env, show=show)
         if result.code:
             raise _failed(record, argv, result, f"in {folder}: dvc repro --force {stage['name']}")
@@ -129,7 +137,7 @@ def _share_cache(versions: Versions, top: Path) -> None:
     if theirs.is_file() and not ours.exists():
         shutil.copyfile(theirs, ours)
     base = cache.parent.parent  # files/md5
-    argv = [sys.executable, "-m", "dvc", "config", "--local", "cache.dir", str(base)]
+    argv = [sys.executable, *_DVC, "config", "--local", "cache.dir", str(base)]
     result = process.run(argv, cwd=top)
     if result.code:
         raise ProgramError(
