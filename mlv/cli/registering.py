@@ -76,7 +76,10 @@ def register_command(
         file = registry.path / stated.metrics
     numbers = {**(_read_metrics(file) if file else {}), **_numbers(pairs)}
     rows = _sample(session, sample)
-    registered = registry.register_all(sources, numbers, _metadata(meta), sample=rows, push=push)
+    with show.apart():
+        registered = registry.register_all(
+            sources, numbers, _metadata(meta), sample=rows, push=push
+        )
     is_pushed = registry.config.push if push is None else push
     _show(session, registry, registered.manifest, is_pushed=is_pushed)
 

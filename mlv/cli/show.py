@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from mlv.domain import figures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from mlv.domain.gate import Outcome
 
@@ -51,6 +54,11 @@ def lines(texts: Sequence[str]) -> None:
     """Print lines of the answer, at once."""
     if texts:
         click.echo("\n".join(texts))
+
+
+def apart() -> AbstractContextManager[Any]:
+    """Keep what a model prints while it is loaded out of the answer: it goes to standard error."""
+    return redirect_stdout(sys.stderr)
 
 
 def note(text: str) -> None:

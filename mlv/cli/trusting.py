@@ -42,12 +42,17 @@ def verify_command(
 
 
 def _verify_one(session: Session, registry: ModelRegistry, ref: str, *, predict: bool) -> None:
+    from mlv.domain.sample import ROLE
+
     tag = registry.resolve(ref).tag
     report: dict[str, Any] = {"tag": tag, "artifacts": {}, "error": None}
     try:
-        report["artifacts"] = registry.verify(ref, predict=predict)
+        with show.apart():
+            report["artifacts"] = registry.verify(ref, predict=predict)
     except IntegrityError as error:
         report.update(error=error.message, hint=error.hint)
+    if predict and not session.quiet and not report["error"] and ROLE not in report["artifacts"]:
+        show.note(f"{tag} has no sample: it was loaded, and asked nothing")
     if session.as_json:
         show.as_json([report])
     elif not session.quiet and report["error"]:

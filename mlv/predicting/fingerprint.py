@@ -55,10 +55,10 @@ def make(files: Mapping[str, Path], given: Table) -> Sample:
 def _answer(loaded: Mapping[str, Any], given: Table) -> Table:
     try:
         answer = predict(loaded, from_table(given))
-    except RegistryError:
+    except (RegistryError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        # What a model raises can be anything.
+    except BaseException as error:
+        # What a model raises can be anything, SystemExit too.
         raise InvalidInput(
             f"the model cannot answer its sample: {type(error).__name__}: {error}",
             hint="the sample is what goes into the preprocessor: the same columns and types as in "

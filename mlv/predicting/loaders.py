@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlv.domain.manifest import MODEL, PREPROCESSOR
 from mlv.errors import RegistryError
+from mlv.predicting import packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,27 +34,26 @@ def load_files(files: Mapping[str, Path], loaders: Loaders | None = None) -> dic
         if loader is None and role in _LOADED:
             suffix = path.suffix.lower()
             loader = own.get(suffix) or LOADERS.get(suffix)
-        loaded[role] = _load(loader, path) if loader else path
+        loaded[role] = _load(loader, path, files) if loader else path
     return loaded
 
 
-def _load(loader: Loader, path: Path) -> object:
+def _load(loader: Loader, path: Path, files: Mapping[str, Path]) -> object:
     try:
         return loader(path)
-    except RegistryError:
+    except (RegistryError, KeyboardInterrupt):
         raise
     except ImportError as error:
         raise RegistryError(
             f"{path.name} needs a package that is not installed: {error}",
-            hint="requirements.txt in the version's folder lists what it was trained with: "
-            "git show TAG:registry/MODEL/requirements.txt",
+            hint=packages.hint(files),
         ) from error
-    except Exception as error:
-        # What a model raises while it is loaded can be anything.
+    except BaseException as error:
+        # What a model raises while it is loaded can be anything, SystemExit too.
         raise RegistryError(
             f"{path.name} is what was registered, but cannot be loaded here: "
             f"{type(error).__name__}: {error}",
-            hint="other versions of its packages may be installed: compare requirements.txt",
+            hint=packages.hint(files),
         ) from error
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlv.domain import sample as samples
 from mlv.domain.manifest import MODEL, PREPROCESSOR
 from mlv.errors import PredictionDiffers, RegistryError
+from mlv.predicting import packages
 from mlv.predicting.loaders import load_files
 from mlv.predicting.tables import from_table, to_table
 
@@ -64,20 +65,19 @@ class Predictor:
         tag = self.version.tag
         try:
             answer = to_table(self.predict(from_table(self.sample.input)))
-        except Exception as error:
-            # What a model raises can be anything.
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # What a model raises can be anything, SystemExit too.
             raise PredictionDiffers(
                 f"{tag} cannot answer its sample here: {type(error).__name__}: {error}",
-                hint=_HINT,
+                hint=packages.hint(self.files),
             ) from error
         seconds = time.perf_counter() - start
         found = samples.differences(self.sample, answer)
         if found:
-            raise PredictionDiffers(_told(tag, self.sample, found), hint=_HINT)
+            raise PredictionDiffers(_told(tag, self.sample, found), hint=packages.hint(self.files))
         return Checked(SAME, self.sample.input.rows, seconds)
-
-
-_HINT = "other packages than it was trained with may be installed: compare its requirements.txt"
 
 
 def read_sample(manifest: Manifest, files: Mapping[str, Path]) -> Sample | None:

@@ -14,6 +14,9 @@ import pytest
 
 from mlv import InvalidInput, ModelRegistry, PredictionDiffers, RegistryError
 from mlv.predicting import predictor as predictors
+from mlv.predicting.predictor import Predictor
+from mlv.store import lineage
+from mlv.store.lineage import Packages
 
 if TYPE_CHECKING:
     import subprocess
@@ -63,6 +66,76 @@ def test_a_machine_that_answers_otherwise_is_found(
     monkeypatch.setattr(predictors, "predict", lambda *_: [])
     with pytest.raises(PredictionDiffers, match="answers its sample with 0, not 2"):
         registry.verify("v1", predict=True)
+
+
+class Does:
+    """A model that runs a line of Python when it is loaded, and is what that gives."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return eval, (self.line,)
+
+
+@pytest.mark.parametrize("line", ["exit(0)", "lambda given: exit(0)"])
+def test_a_model_that_ends_python_does_not_pass(
+    repo: Path, put: Callable[..., Path], mlv: Mlv, line: str
+) -> None:
+    (repo / "sample.json").write_text('{"data": [1.0]}')
+    model, args = put("exits.pkl", Does(line)), ("--no-preprocessor", "--sample", "sample.json")
+    done = mlv(repo, "register", str(model), *args)
+    assert done.returncode in (1, 2)
+    assert "SystemExit: 0" in done.stderr
+    registry = ModelRegistry(repo)
+    assert registry.versions() == []
+    registry.register(put("m.pkl", partial(add, 1)), None, sample=[1.0])
+    # As where the same bytes do something else.
+    files = registry.artifacts("v1") | {"model": model}
+    with pytest.raises(RegistryError, match="SystemExit: 0"):
+        Predictor.load(registry.record("v1").manifest, files).check()
+
+
+def test_what_a_model_prints_is_not_part_of_the_answer(
+    repo: Path, put: Callable[..., Path], mlv: Mlv
+) -> None:
+    (repo / "sample.json").write_text('{"data": [1.0]}')
+    model = put("m.pkl", Does("print('words of the model') or (lambda given: given)"))
+    args = ("--no-preprocessor", "--sample", "sample.json")
+    for argv in (("register", str(model), *args), ("verify", "v1", "--predict")):
+        done = mlv(repo, *argv, "--json")
+        assert done.returncode == 0, done.stderr
+        json.loads(done.stdout)
+        assert "words of the model" in done.stderr
+
+
+def test_a_version_without_a_sample_is_told_to_have_none(
+    repo: Path, put: Callable[..., Path], mlv: Mlv
+) -> None:
+    ModelRegistry(repo).register(put("m.pkl", partial(add, 1)), None)
+    done = mlv(repo, "verify", "v1", "--predict")
+    assert done.returncode == 0
+    assert "note: model-v1 has no sample: it was loaded, and asked nothing" in done.stderr
+
+
+def test_the_packages_that_differ_are_named(
+    repo: Path, put: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = ModelRegistry(repo)
+    here = lineage.packages().pins.decode()
+    pins = here.replace(f"numpy=={np.__version__}", "numpy==1.0") + "never-made==2.0\n"
+    for number, then in enumerate((pins, here, ""), start=1):
+        monkeypatch.setattr(lineage, "packages", lambda then=then: Packages(then.encode(), ()))
+        registry.register(put("m.pkl", partial(add, number)), None, sample=[1.0])
+    monkeypatch.setattr(predictors, "predict", lambda *_: [])
+    hints = {}
+    for ref in ("v1", "v2", "v3"):
+        with pytest.raises(PredictionDiffers) as found:
+            registry.verify(ref, predict=True)
+        hints[ref] = found.value.hint
+    assert hints["v1"].endswith(f": numpy {np.__version__} (1.0 then), no never-made (2.0 then)")
+    assert "something else differs" in hints["v2"]
+    assert "nobody pinned them" in hints["v3"]
 
 
 @pytest.mark.parametrize(
