@@ -3,17 +3,20 @@
     .venv/bin/python benchmarks/pull.py [--rounds 3] [--only ssh] [--size small] [--keep DIR]
 
 Over a folder, SSH and S3 (Git over SSH there); a model of 1 MB, one of 1 GB, and a directory of
-5,000 files. Prints, for each, the best times and their ratio, the bytes that went over the wire and
-the peak memory of one process. Run as root it has a network of its own, whose counters are read;
-else the wire is not counted. Needs what `make .venv/.servers` installs.
+5,000 files. Prints, for each, the median times and their ratio (with the lowest and the highest of
+a round), the bytes between the client and the servers, and the peak memory of one process. Run as
+root, with `nft` installed, it has a network of its own that counts; else the wire is not counted.
+Needs what `make .venv/.servers` installs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,27 +40,43 @@ WATCH = """
 import os, sys
 pid = os.posix_spawn("/bin/sh", ["sh", "-e", "-c", "exec >/dev/null; " + sys.argv[1]], os.environ)
 _, status, used = os.wait4(pid, 0)
-print(used.ru_maxrss)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime)
 sys.exit(1 if status else 0)
+"""
+TABLE = """
+add table inet wire
+add counter inet wire clients
+add chain inet wire out { type filter hook output priority 0; }
 """
 INSIDE = "MLV_BENCHMARK_INSIDE"
 
 
 class Cost(NamedTuple):
-    """Seconds, bytes over the wire, and the largest process's memory in bytes."""
+    """Seconds, those of them on a core, bytes over the wire, the largest process's memory."""
 
     seconds: float
+    cpu: float
     wire: int
     memory: int
 
 
+def count(port: int) -> None:
+    """Count what goes to and from a server: not what its own processes say to each other."""
+    if INSIDE in os.environ:
+        rules = "".join(
+            f"add rule inet wire out tcp {end} {port} counter name clients\n"
+            for end in ("sport", "dport")
+        )
+        subprocess.run(["nft", "-f", "-"], input=TABLE + rules, text=True, check=True)
+
+
 def on_wire() -> int:
-    """Read how many bytes the loopback interface has sent."""
-    for line in Path("/proc/net/dev").read_text().splitlines():
-        name, _, facts = line.partition(":")
-        if name.strip() == "lo":
-            return int(facts.split()[8])
-    return 0
+    """Read how many bytes have passed between the clients and the servers."""
+    if INSIDE not in os.environ:
+        return 0
+    argv = ["nft", "-j", "list", "counter", "inet", "wire", "clients"]
+    said = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
+    return sum(each["counter"]["bytes"] for each in said["nftables"] if "counter" in each)
 
 
 def cost_of(script: str, cwd: Path, env: dict[str, str]) -> Cost:
@@ -69,7 +88,8 @@ def cost_of(script: str, cwd: Path, env: dict[str, str]) -> Cost:
     seconds = time.perf_counter() - start
     if said.returncode:
         raise SystemExit(f"failed: {script}")
-    return Cost(seconds, on_wire() - wire, int(said.stdout) * 1024)
+    memory, cpu = said.stdout.split()
+    return Cost(seconds, float(cpu), on_wire() - wire, int(memory) * 1024)
 
 
 def git(cwd: Path, *args: str) -> None:
@@ -112,23 +132,30 @@ def build(folder: Path, size: str, remote: dict[str, str], local: dict[str, str]
     return bare
 
 
-def compare(folder: Path, url: str, env: dict[str, str], rounds: int) -> tuple[Cost, Cost, Cost]:
-    """Run both in turn, each from nothing, and mlv's a second time; the best of each."""
-    plain, ours, again = [], [], []
-    for _ in range(rounds):
-        for name in ("clone", "cache", "out"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        os.sync()
+def compare(folder: Path, url: str, env: dict[str, str], rounds: int) -> list[list[Cost]]:
+    """Run both in turn, each from nothing, and mlv's a second time."""
+    plain: list[Cost] = []
+    ours: list[Cost] = []
+    again: list[Cost] = []
+
+    def run_plain() -> None:
         plain.append(
             cost_of(f"git clone -q {url} clone && cd clone && git checkout -q fraud-v1 && "
                     f"{BIN}/dvc pull -q", folder, env)
         )  # fmt: skip
-        shutil.rmtree(folder / "clone")
-        os.sync()
+
+    def run_ours() -> None:
         pull = f"{BIN}/mlv pull -q {url} fraud@production --cache cache"
         ours.append(cost_of(pull, folder, env))
         again.append(cost_of(pull, folder, env))
-    return min(plain), min(ours), min(again)
+
+    for turn in range(rounds):
+        for run in (run_plain, run_ours) if turn % 2 else (run_ours, run_plain):
+            for name in ("clone", "cache", "out"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            os.sync()
+            run()
+    return [plain, ours, again]
 
 
 def surroundings(home: Path) -> dict[str, str]:
@@ -160,6 +187,7 @@ def measure(top: Path, where: str, size: str, rounds: int, stack: ExitStack) -> 
         # As forges do: without it git falls back to a protocol in which it must send everything.
         sshd.CONFIG += "AcceptEnv GIT_PROTOCOL\n" * ("GIT_PROTOCOL" not in sshd.CONFIG)
         server = stack.enter_context(sshd.serving(folder / "sshd"))
+        count(server.port)
         env["GIT_SSH_COMMAND"] = server.git_config("writer", folder, "")["core.sshCommand"]
         known = Path(env["HOME"]) / ".ssh"
         known.mkdir(mode=0o700)
@@ -167,7 +195,8 @@ def measure(top: Path, where: str, size: str, rounds: int, stack: ExitStack) -> 
         dvc: DvcServer = server
         if where == "s3":
             (folder / "s3").mkdir()
-            dvc = stack.enter_context(s3.serving(folder / "s3"))
+            dvc = gateway = stack.enter_context(s3.serving(folder / "s3"))
+            count(gateway.port)
         dvc.storage(place)
         remote, local = dvc.remote(place), dvc.credentials("writer")
         own = Path(env["DVC_GLOBAL_CONFIG_DIR"]) / "config"
@@ -178,15 +207,25 @@ def measure(top: Path, where: str, size: str, rounds: int, stack: ExitStack) -> 
         place.mkdir()
         bare = build(folder, size, remote, local)
         url = str(bare)
-    plain, ours, again = compare(folder, url, env, rounds)
-    wire = f"{ours.wire / 1e6:.1f} of {plain.wire / 1e6:.1f} MB" if plain.wire else "-"
-    print(
-        f"| {where} | {NAMES[size]} | {plain.seconds:.2f} s | {ours.seconds:.2f} s | "
-        f"{ours.seconds / plain.seconds:.2f} | {again.seconds / plain.seconds:.2f} | {wire} | "
-        f"{ours.memory / 1e6:.0f} of {plain.memory / 1e6:.0f} MB |",
-        flush=True,
-    )
+    print(row(where, size, *compare(folder, url, env, rounds)), flush=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def row(where: str, size: str, plain: list[Cost], ours: list[Cost], again: list[Cost]) -> str:
+    """Write one line of the table."""
+    pairs = [b.seconds / a.seconds for a, b in zip(plain, ours, strict=True)]
+    theirs, mine = (statistics.median(each.seconds for each in costs) for costs in (plain, ours))
+    cores = [statistics.median(each.cpu for each in costs) for costs in (ours, plain)]
+    second = statistics.median(each.seconds for each in again)
+    wires = [min(each.wire for each in costs) / 1e6 for costs in (ours, plain)]
+    peaks = [max(each.memory for each in costs) / 1e6 for costs in (ours, plain)]
+    return " | ".join((
+        f"| {where}", NAMES[size], f"{theirs:.2f} s", f"{mine:.2f} s",
+        f"{mine / theirs:.2f} ({min(pairs):.2f}-{max(pairs):.2f})", f"{second / theirs:.2f}",
+        f"{cores[0]:.1f} of {cores[1]:.1f} s",
+        f"{wires[0]:.1f} of {wires[1]:.1f} MB" if wires[1] else "-",
+        f"{peaks[0]:.0f} of {peaks[1]:.0f} MB |",
+    ))  # fmt: skip
 
 
 def main() -> None:
@@ -197,13 +236,13 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES)
     parser.add_argument("--keep", metavar="DIR", help="work below this folder")
     options = parser.parse_args()
-    if os.geteuid() == 0 and INSIDE not in os.environ:
+    if os.geteuid() == 0 and shutil.which("nft") and INSIDE not in os.environ:
         argv = " ".join(f"'{arg}'" for arg in (sys.executable, *sys.argv))
         os.environ[INSIDE] = "1"
         up = f"ip link set lo up 2>/dev/null || ifconfig lo up; exec {argv}"
         os.execvp("unshare", ["unshare", "--net", "sh", "-c", up])  # noqa: S606 - our own words
-    print("| where | what | clone, checkout, dvc pull | mlv pull | ratio | again | wire | memory |")
-    print("|---|---|---|---|---|---|---|---|")
+    heads = ("where", "what", "clone, checkout, dvc pull", "mlv pull", "ratio", "again", "cores")
+    print(f"| {' | '.join((*heads, 'wire', 'memory'))} |\n{'|---' * 9}|")
     with tempfile.TemporaryDirectory(dir=options.keep) as top:
         for where in [options.only] if options.only else WHERE:
             for size in [options.size] if options.size else SIZES:

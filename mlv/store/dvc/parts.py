@@ -8,22 +8,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlv.store.hashing import Progress
 
-_PART = 4 * 1024 * 1024
-_AHEAD = 8  # parts of the one large object that is brought at a time
+_PART = 16 * 1024 * 1024
+_AT_ONCE = 4  # parts of the one large object that is brought at a time
+_CHUNK = 256 * 1024
 _ATTEMPTS = 3
 _EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of nothing, of which S3 gives no part
-
-
-class _Part(NamedTuple):
-    data: bytes
-    total: int
 
 
 class Parts:
@@ -38,63 +34,78 @@ class Parts:
 
         `FileNotFoundError` if it is not there.
         """
-        if md5 == _EMPTY:
-            _open(target).close()
-            return hashlib.sha256().hexdigest()
-        first = await self._part(path, 0)
-        digest = hashlib.sha256(first.data)
-        with _open(target) as file:
-            file.write(first.data)
-            progress(len(first.data))
-            if first.total > _PART:
+        target.open("xb").close()
+        digest = hashlib.sha256()
+        if md5 != _EMPTY:
+            total = await self._part(path, 0, target)
+            await _follow(target, 0, total, digest, progress)
+            if total > _PART:
                 async with self._large:
-                    await self._rest(path, first.total, file, digest, progress)
+                    await self._rest(path, total, target, digest, progress)
         return digest.hexdigest()
 
     async def _rest(
-        self, path: str, total: int, file: IO[bytes], digest: hashlib._Hash, progress: Progress
+        self, path: str, total: int, target: Path, digest: hashlib._Hash, progress: Progress
     ) -> None:
-        coming: deque[asyncio.Task[_Part]] = deque()
+        coming: deque[tuple[int, asyncio.Task[int]]] = deque()
         starts = iter(range(_PART, total, _PART))
-
-        def write(data: bytes) -> None:
-            file.write(data)
-            digest.update(data)
-
         try:
             while True:
-                while len(coming) < _AHEAD and (start := next(starts, None)) is not None:
-                    coming.append(asyncio.ensure_future(self._part(path, start)))
+                while len(coming) < _AT_ONCE and (start := next(starts, None)) is not None:
+                    part = asyncio.ensure_future(self._part(path, start, target))
+                    coming.append((start, part))
                 if not coming:
                     return
-                part = await coming.popleft()
-                await asyncio.to_thread(write, part.data)
-                progress(len(part.data))
+                start, part = coming[0]
+                await part
+                coming.popleft()
+                await _follow(target, start, total, digest, progress)
         finally:
-            for task in coming:
-                task.cancel()
+            for _, part in coming:
+                part.cancel()
 
-    async def _part(self, path: str, start: int) -> _Part:
+    async def _part(self, path: str, start: int, target: Path) -> int:
+        """Write one part to its place in the file, and give the size of the whole."""
         from s3fs.core import S3_RETRYABLE_ERRORS
 
-        bucket, key, _ = self._s3.split_path(path)
-        span = f"bytes={start}-{start + _PART - 1}"
         for attempt in range(_ATTEMPTS):
             try:
-                answer = await self._s3._call_s3(  # noqa: SLF001 - with s3fs's credentials, retries and errors
-                    "get_object", Bucket=bucket, Key=key, Range=span, **self._s3.req_kw
-                )
-                async with answer["Body"] as body:
-                    data = await body.read()
+                return await self._try(path, start, target)
             except S3_RETRYABLE_ERRORS:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 await asyncio.sleep(attempt + 1)
-                continue
-            total = str(answer.get("ContentRange", "")).rpartition("/")[2]
-            return _Part(data, int(total) if total.isdigit() else start + len(data))
         raise AssertionError  # the last attempt returned or raised
 
+    async def _try(self, path: str, start: int, target: Path) -> int:
+        bucket, key, _ = self._s3.split_path(path)
+        span = f"bytes={start}-{start + _PART - 1}"
+        answer = await self._s3._call_s3(  # noqa: SLF001 - with s3fs's credentials, retries and errors
+            "get_object", Bucket=bucket, Key=key, Range=span, **self._s3.req_kw
+        )
+        with target.open("r+b") as file:
+            file.seek(start)
+            async with answer["Body"] as body:
+                while chunk := await body.read(_CHUNK):
+                    file.write(chunk)
+            end = file.tell()
+        total = str(answer.get("ContentRange", "")).rpartition("/")[2]
+        return int(total) if total.isdigit() else end
 
-def _open(path: Path) -> IO[bytes]:
-    return path.open("xb", buffering=0)
+
+async def _follow(
+    target: Path, start: int, size: int, digest: hashlib._Hash, progress: Progress
+) -> None:
+    """Hash a part that is written, of an object of ``size`` bytes."""
+
+    def follow() -> int:
+        left = _PART
+        with target.open("rb", buffering=0) as file:
+            file.seek(start)
+            while data := file.read(min(left, _CHUNK)):
+                digest.update(data)
+                left -= len(data)
+        return _PART - left
+
+    # What is small is sooner done than handed to a thread.
+    progress(follow() if size <= _CHUNK else await asyncio.to_thread(follow))
