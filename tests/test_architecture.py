@@ -24,7 +24,7 @@ LAYERS = (
     ("registry",),
     ("proposing",),
     ("review",),
-    ("audit", "doctor", "drill", "keeping", "pulling", "reproducing"),
+    ("audit", "doctor", "drill", "importing", "keeping", "pulling", "reproducing"),
     ("sharing",),
     (
         "initialisation",

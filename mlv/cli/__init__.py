@@ -21,6 +21,7 @@ from mlv.errors import RegistryError  # noqa: E402
 _COMMANDS = {
     "init": "setting_up",
     "register": "registering",
+    "import": "importing",
     "list": "reading",
     "show": "reading",
     "compare": "reading",

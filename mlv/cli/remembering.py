@@ -24,6 +24,7 @@ _WORDS = {
     "yank": "yanked",
     "unyank": "yank undone",
     "purge": "purged",
+    "import": "imported",
     "changed": "changed by hand",
 }
 _FORCED = ", forced"
@@ -86,7 +87,7 @@ def _person(text: str) -> str:
 
 def _why(event: dict[str, Any]) -> str:
     why = show.plain(event["reason"] or "")
-    if event["action"] != "changed":
+    if event["action"] not in ("changed", "import"):
         return why
     change = f"{event['status_before']} to {event['status']}"
     return f"{change}: {why}" if why else change

@@ -14,6 +14,7 @@ from mlv.domain.names import name_of
 from mlv.domain.pointer import (
     ARCHIVED,
     GATED,
+    IMPORT,
     PROMOTE,
     PURGE,
     PURGED,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 REGISTER = "register"
 # What no verb alone brings about: an edit by hand, or several steps squashed into one commit.
 CHANGED = "changed"
-KINDS = (REGISTER, STAGE, PROMOTE, ROLLBACK, YANK, UNYANK, PURGE, CHANGED)
+KINDS = (REGISTER, STAGE, PROMOTE, ROLLBACK, YANK, UNYANK, PURGE, IMPORT, CHANGED)
 
 # What `changed` tells of a pointer as a whole, in place of statuses.
 READABLE, UNREADABLE, MISSING = "readable", "unreadable", "missing"
@@ -145,7 +146,7 @@ def steps(before: Pointer, after: Pointer, numbers: Iterable[int] | None = None)
         if now in _WITHDRAWAL:
             found.append((_WITHDRAWAL[now], number))
         elif number not in explained:
-            found.append((UNYANK if (was, now) == (YANKED, ARCHIVED) else CHANGED, number))
+            found.append((_kind(before, was, now), number))
     result = [
         Step(
             kind, after.model, n, before.current, before.status_of(n), after.status_of(n),
@@ -162,6 +163,13 @@ def steps(before: Pointer, after: Pointer, numbers: Iterable[int] | None = None)
             )
         )  # fmt: skip
     return result
+
+
+def _kind(before: Pointer, was: str, now: str) -> str:
+    """Say what became of a version that no step of another explains."""
+    if (was, now) == (YANKED, ARCHIVED):
+        return UNYANK
+    return CHANGED if before.status else IMPORT  # the first pointer: it was live elsewhere
 
 
 _WITHDRAWAL = {YANKED: YANK, PURGED: PURGE}

@@ -168,7 +168,7 @@ def _check_document(document: dict[str, Any], version: Version) -> None:
             raise _wrong(version, f"{key} is not an object")
     _check_lineage(version, document["lineage"])
     for name, value in document["metrics"].items():
-        if type(value) not in (int, float) or not _is_key(name):
+        if type(value) not in (int, float) or not is_key(name):
             raise _wrong(version, f"the metric {name!r} is not a finite number")
 
 
@@ -279,12 +279,13 @@ def missing_metadata(metadata: Mapping[str, Any], required: list[str]) -> list[s
 
 
 def _check_key(kind: str, name: object) -> None:
-    if not _is_key(name):
+    if not is_key(name):
         raise InvalidInput(f"{name!r} cannot be a {kind}", hint="use printable text")
 
 
 @lru_cache(maxsize=256)
-def _is_key(name: object) -> bool:
+def is_key(name: object) -> bool:
+    """Whether a metric or a value of the metadata may bear this name."""
     return isinstance(name, str) and 0 < len(name) <= _LONGEST_KEY and name.isprintable()
 
 

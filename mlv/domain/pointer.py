@@ -20,6 +20,7 @@ REGISTERED, STAGING, PRODUCTION = "registered", "staging", "production"
 ARCHIVED, YANKED, PURGED = "archived", "yanked", "purged"
 STAGE, PROMOTE, ROLLBACK = "stage", "promote", "rollback"
 YANK, UNYANK, PURGE = "yank", "unyank", "purge"
+IMPORT = "import"  # a whole pointer, from another registry: `domain.arriving`
 MOVING = (STAGE, PROMOTE, ROLLBACK)  # what is live, or about to be
 GATED = (STAGE, PROMOTE)
 STATUSES = (REGISTERED, STAGING, PRODUCTION, ARCHIVED, YANKED, PURGED)

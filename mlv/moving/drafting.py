@@ -160,13 +160,15 @@ _SUBJECTS = {
     pointers.YANK: "Yank {now}",
     pointers.UNYANK: "Take back the yank of {now}",
     pointers.PURGE: "Purge {now}",
+    pointers.IMPORT: "Import {models}",
 }
 
 
 def message(action: str, moved: Sequence[Moved], reason: str | None) -> str:
     """Write the commit's message: subject, reason, trailers for people and hooks."""
     now = ", ".join(each.version.tag for each in moved)
-    subject = _SUBJECTS[action].format(now=now)
+    models = ", ".join(each.version.model for each in moved)
+    subject = _SUBJECTS[action].format(now=now, models=models)
     was = [_was(action, each) for each in moved]
     if action in (pointers.PROMOTE, pointers.ROLLBACK) and set(was) != {"none"}:
         subject += f" (was {', '.join(was)})"

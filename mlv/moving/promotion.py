@@ -22,6 +22,8 @@ from mlv.store import publishing, workbytes, workspace
 from mlv.store.versions import BEHIND, pointer_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlv.domain.pointer import Pointer
     from mlv.moving.drafting import Draft
     from mlv.store.git import Git
@@ -85,11 +87,18 @@ class Change(NamedTuple):
 def carry_out(versions: Versions, plan: Plan) -> Change:
     """Read, decide and publish here, again from the start as long as somebody else is faster."""
     check_reason(plan.reason)
+    return publish(versions, plan.action, plan.reason, lambda tip: decide(versions, tip, plan))
+
+
+def publish(
+    versions: Versions, action: str, reason: str | None, decided: Callable[[Tip], tuple[Moved, ...]]
+) -> Change:
+    """Publish here what is ``decided`` on the branch as it is, and again if somebody is faster."""
     with publishing.local_lock(versions.git.layout):
         notes = publishing.recover(versions.git)
         for attempt in range(_ATTEMPTS):
             try:
-                change = _attempt(versions, plan)
+                change = _attempt(versions, action, reason, decided)
             except ChangedMeanwhile:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -99,18 +108,20 @@ def carry_out(versions: Versions, plan: Plan) -> Change:
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
-def _attempt(versions: Versions, plan: Plan) -> Change:
+def _attempt(
+    versions: Versions, action: str, reason: str | None, decided: Callable[[Tip], tuple[Moved, ...]]
+) -> Change:
     tip = versions.need_tip()
-    moved = decide(versions, tip, plan)
+    moved = decided(tip)
     changed = changes(moved)
     if not changed:
-        return Change(plan.action, moved, None)
-    made = draft(versions, tip, plan.action, changed, plan.reason)
+        return Change(action, moved, None)
+    made = draft(versions, tip, action, changed, reason)
     trees = ready_trees(versions, tip, made)
     move = made.move(versions.config.branch, tip.local)
-    notes = publishing.publish(versions.git, move, trees, reflog(plan.action, changed))
+    notes = publishing.publish(versions.git, move, trees, reflog(action, changed))
     versions.remember_not_merged(made.commit)
-    return Change(plan.action, moved, made.commit, tuple(notes))
+    return Change(action, moved, made.commit, tuple(notes))
 
 
 # Deciding ----------------------------------------------------------------------------------

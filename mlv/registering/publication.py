@@ -42,6 +42,20 @@ def free_version(versions: Versions, model: str) -> Version:
             f"the tag {model}-v{highest} leaves no number for the next version",
             hint=f"if it is none of mlv's: git tag -d {model}-v{highest}",
         )
+    return _not_a_branch(versions, version)
+
+
+def next_version(versions: Versions, request: Request) -> Version:
+    """Give the number that a version will get: the one that it had elsewhere, or the next."""
+    if request.past is None:
+        return free_version(versions, request.model)
+    version = Version(request.model, request.past.number)
+    if Version.from_tag(version.tag) is None:
+        raise InvalidInput(f"{version.tag} is no tag of a version", hint="numbers end before 10^9")
+    return _not_a_branch(versions, version)
+
+
+def _not_a_branch(versions: Versions, version: Version) -> Version:
     if versions.git.objects.read(f"refs/heads/{version.tag}"):
         raise InvalidInput(
             f"a branch is called {version.tag}, and git checkout would take it for the version",
@@ -59,17 +73,21 @@ def publish(
     facts: Mapping[str, Any],
     requirements: bytes,
 ) -> Manifest:
-    """Take the next free number, make commit and tag, and try again if another was faster."""
-    git = versions.git
+    """Take the next free number, make commit and tag, and try again if another was faster.
+
+    A version that was made elsewhere has its number: `ChangedMeanwhile` if that is taken.
+    """
+    git, past = versions.git, request.past
     identity = git.identity()
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    whose = identity.rpartition(" ")[0].rpartition(" ")[0]
     for _ in range(_ATTEMPTS):
-        version = free_version(versions, request.model)
+        version = next_version(versions, request)
         manifest = manifests.create(
             version,
             artifacts,
-            registered_at=now,
-            registered_by=identity.rpartition(" ")[0].rpartition(" ")[0],
+            registered_at=past.registered_at if past else now,
+            registered_by=past.registered_by if past else whose,
             metrics=request.metrics,
             metadata=metadata,
             lineage=facts,
@@ -78,6 +96,8 @@ def publish(
         try:
             _tag(git, manifest, commit, identity)
         except ChangedMeanwhile:
+            if past:
+                raise
             continue  # somebody took the number first
         return manifest
     raise ChangedMeanwhile(

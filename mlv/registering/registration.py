@@ -8,14 +8,14 @@ from mlv.domain import manifest as manifests
 from mlv.domain.manifest import MODEL, Artifact, Manifest
 from mlv.domain.names import artifact_path
 from mlv.domain.sample import ROLE as SAMPLE
-from mlv.errors import InvalidInput, RegistryError, WorkspaceError
+from mlv.errors import IntegrityError, InvalidInput, RegistryError, WorkspaceError
 from mlv.registering.checks import check_dvc, check_repository, check_source
-from mlv.registering.publication import free_version, publish
+from mlv.registering.publication import next_version, publish
 from mlv.registering.sampling import store_sample
 from mlv.store import dvcfiles, lineage, modelclass
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.locks import bytes_lock
-from mlv.store.source import Source, source_tree
+from mlv.store.source import Source, source_at, source_tree
 from mlv.store.versions import FOLDER
 from mlv.trust import check_trusted
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlv.registering.request import Request
     from mlv.store.config import ModelConfig
     from mlv.store.dvc.cache import Cache, Stored, Survey
+    from mlv.store.dvc.repository import Dvc
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
 
@@ -42,38 +43,52 @@ def register(
     versions: Versions, request: Request, config: ModelConfig, progress: ProgressBar
 ) -> Registered:
     """Register a version: check everything, store the bytes, then publish commit and tag."""
+    check_repository(versions.git)
+    with open_dvc(versions.git.layout) as dvc:
+        return register_with(dvc, versions, request, config, progress)
+
+
+def register_with(
+    dvc: Dvc, versions: Versions, request: Request, config: ModelConfig, progress: ProgressBar
+) -> Registered:
+    """Do what `register` does, with a DVC that is open."""
     git = versions.git
     top = check_repository(git)
     for role, path in request.sources.items():
         check_source(role, path, top)
-    source = source_tree(git)
+    source = _source(versions, request, config)
+    notes = check_dvc(git, dvc, source, top, request)
+    metadata = _metadata(request, source, config)
+    version = next_version(versions, request)
+    folder = top / FOLDER / request.model
+    surveys = _survey(dvc.cache, request, folder)
+    for role, survey in surveys.items():
+        if survey.hidden:
+            name = request.sources[role].name
+            notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
+    with bytes_lock(git.layout.common_dir, shared=True):  # until a tag names the bytes
+        artifacts = _store(dvc.cache, request, folder, surveys, progress)
+        _check_sums(request, artifacts, version)
+        if request.sample is not None:
+            artifacts[SAMPLE] = store_sample(dvc.cache, artifacts, request.sample, version)
+        facts = _lineage(versions, source, request, artifacts, top, notes)
+        notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
+        pins = _requirements(request, notes)
+        manifest = publish(versions, request, source, artifacts, metadata, facts, pins)
+    return Registered(manifest, (*notes, *_distrust(versions, manifest.version)))
+
+
+def _source(versions: Versions, request: Request, config: ModelConfig) -> Source:
+    if request.past:
+        tip = versions.need_tip()
+        return source_at(versions.git, request.past.commit, tip.commit)
+    source = source_tree(versions.git)
     if config.require_clean and source.dirty:
         raise WorkspaceError(
             f"{source.dirty[0]} is not committed, and mlv.yaml wants {request.model!r} clean",
             hint="git commit first, or lift require_clean in mlv.yaml",
         )
-    with open_dvc(git.layout) as dvc:
-        notes = check_dvc(git, dvc, source, top, request)
-        metadata = _metadata(request, source, config)
-        version = free_version(versions, request.model)
-        folder = top / FOLDER / request.model
-        surveys = _survey(dvc.cache, request, folder)
-        for role, survey in surveys.items():
-            if survey.hidden:
-                name = request.sources[role].name
-                notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
-        with bytes_lock(git.layout.common_dir, shared=True):  # until a tag names the bytes
-            artifacts = _store(dvc.cache, request, folder, surveys, progress)
-            if request.sample is not None:
-                artifacts[SAMPLE] = store_sample(dvc.cache, artifacts, request.sample, version)
-            facts = _lineage(versions, source, request, artifacts, top, notes)
-            notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
-            packages = lineage.packages()
-            if packages.local:
-                names = ", ".join(packages.local)
-                notes.append(f"requirements.txt leaves out what no package index has: {names}")
-            manifest = publish(versions, request, source, artifacts, metadata, facts, packages.pins)
-    return Registered(manifest, (*notes, *_distrust(versions, manifest.version)))
+    return source
 
 
 def _distrust(versions: Versions, version: Version) -> list[str]:
@@ -86,15 +101,18 @@ def _distrust(versions: Versions, version: Version) -> list[str]:
 
 
 def _metadata(request: Request, source: Source, config: ModelConfig) -> dict[str, Any]:
-    metadata = {**config.metadata, **request.metadata}
-    filled: dict[str, Any] = {"git_commit": source.commit}
+    # What mlv.yaml states, and asks for, is about what is trained here and now.
+    past = request.past
+    metadata = dict(request.metadata) if past else {**config.metadata, **request.metadata}
+    filled: dict[str, Any] = {} if past else {"git_commit": source.commit}
     model = request.sources[MODEL]
     if modelclass.is_pickle(model.name) and "model_class" not in metadata:
         found = modelclass.read_class(model)
         if found:
             filled["model_class"] = found
     metadata = manifests.check_metadata({**filled, **metadata})
-    missing = manifests.missing_metadata(metadata, list(config.require_metadata))
+    required = [] if past else list(config.require_metadata)
+    missing = manifests.missing_metadata(metadata, required)
     if missing:
         raise InvalidInput(
             f"mlv.yaml requires the metadata {', '.join(missing)}",
@@ -115,6 +133,8 @@ def _lineage(
     notes: list[str],
 ) -> dict[str, Any]:
     facts = lineage.capture(versions.git, source.commit, source.dirty, versions.config.remote)
+    if request.past:
+        return {**facts, **lineage.ELSEWHERE}
     path = request.sources[MODEL]
     stage = dvcfiles.stage_of(path, top) if top in path.parents else None
     if stage is None:
@@ -136,6 +156,16 @@ def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
         if isinstance(manifest, Manifest) and manifest.artifacts[MODEL].sha256 == sha256
     ]
     return [f"same model bytes as {same[-1]}"] if same else []
+
+
+def _requirements(request: Request, notes: list[str]) -> bytes:
+    if request.past:
+        return request.past.requirements
+    packages = lineage.packages()
+    if packages.local:
+        names = ", ".join(packages.local)
+        notes.append(f"requirements.txt leaves out what no package index has: {names}")
+    return packages.pins
 
 
 # Bytes, then commit and tag ----------------------------------------------------------------
@@ -168,3 +198,14 @@ def _store(
 
 def _artifact(role: str, path: str, stored: Stored) -> Artifact:
     return Artifact(role, path, stored.size, stored.md5, stored.sha256, stored.nfiles)
+
+
+def _check_sums(request: Request, artifacts: Mapping[str, Artifact], version: Version) -> None:
+    """Refuse bytes that are not what is stated of a version that was made elsewhere."""
+    for role, stated in request.past.checksums.items() if request.past else ():
+        found = artifacts[role].sha256
+        if found != stated:
+            raise IntegrityError(
+                f"the {role} of {version.name} has SHA-256 {found}, and {stated} is stated",
+                hint="these bytes are not what was registered: nothing of this version was made",
+            )

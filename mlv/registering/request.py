@@ -19,14 +19,33 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 
+class Past(NamedTuple):
+    """What is known of a version that was made elsewhere, and is registered as what it was there.
+
+    ``registered_at`` is as a manifest has it. ``commit`` becomes its parent. ``checksums`` are the
+    SHA-256 by role that its bytes must have. ``requirements`` are pins, if it told any.
+    """
+
+    number: int
+    registered_at: str
+    registered_by: str
+    commit: str
+    checksums: Mapping[str, str]
+    requirements: bytes = b""
+
+
 class Request(NamedTuple):
-    """What the user asks to register; ``sources`` are absolute paths by role."""
+    """What the user asks to register; ``sources`` are absolute paths by role.
+
+    ``past`` is set of a version that was made elsewhere.
+    """
 
     model: str
     sources: Mapping[str, Path]
     metrics: Mapping[str, float]
     metadata: Mapping[str, Any]
     sample: Table | None = None
+    past: Past | None = None
 
     @classmethod
     def of(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlv.registry.files import HandsOut
+from mlv.registry.importing import Imports
 from mlv.registry.moving import Moves
 from mlv.registry.reading import Reads
 from mlv.registry.registering import Registers
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mlv.store.hashing import ProgressBar
 
 
-class ModelRegistry(Registers, Moves, Reads, HandsOut):
+class ModelRegistry(Registers, Imports, Moves, Reads, HandsOut):
     """The registry that a Git repository is.
 
     ``path`` is the repository or any folder in it, in which ``mlv init`` ran. ``model`` binds the

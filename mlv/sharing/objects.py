@@ -80,7 +80,7 @@ def whose(manifest: Manifest, path: str) -> NotFound:
     return NotFound(
         f"{path} of {tag} is neither in the DVC cache nor on the DVC remote",
         hint=f"{facts['registered_by']} registered it on {facts['registered_at'][:10]} "
-        f"({facts['lineage'].get('platform')}): mlv push {tag} there",
+        f"({facts['lineage'].get('platform') or 'elsewhere'}): mlv push {tag} there",
     )
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mlv.store.git import Git
 
 OURS = "mlv"
+# What `capture` tells of the machine at hand, which of a version made elsewhere says nothing.
+ELSEWHERE: dict[str, Any] = {"branch": None, "python": None, "platform": None}
 _DASHES = re.compile(r"[-_.]+")
 _SCP_STYLE = re.compile(r"(?:(?P<user>[^@/:]+)(?::[^@/]*)?@)?(?P<rest>[^/:]+:(?!//).*)")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import WorkspaceError
 from mlv.store.git import SCRATCH
+from mlv.store.objects import TreeWriter
 from mlv.store.scratch import scratch
 from mlv.store.versions import FOLDER
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # What a first `dvc repro` leaves untracked, and a version cannot do without.
 _DVC_FILES = ("dvc.yaml", "dvc.lock", "*.dvc", ".gitignore")
+# What at the top says where DVC finds bytes, and what it sees.
+_SET_UP = (".dvc", ".dvcignore", ".gitignore")
 
 
 class Source(NamedTuple):
@@ -46,12 +49,31 @@ def source_tree(git: Git) -> Source:
         )  # fmt: skip
         git.run(*quiet, "update-index", "--add", "-z", "--stdin", stdin=loose, env=env)
         tree = git.line("write-tree", env=env)
+    return Source(head, git.objects.read_tree(tree) or [], _changed(git, head, tree))
+
+
+def source_at(git: Git, commit: str, tip: str) -> Source:
+    """Give the tree of a commit, with DVC set up in it as it is at ``tip``.
+
+    There DVC finds the bytes, and sees what it should; the commit may be older than either.
+    """
+    ours = {entry.name: entry for entry in git.objects.read_tree(f"{tip}^{{tree}}") or []}
+    root = git.objects.read_tree(f"{commit}^{{tree}}") or []
+    made = [entry for entry in root if entry.name not in _SET_UP]
+    made += [ours[name] for name in _SET_UP if name in ours]
+    if sorted(made) == sorted(root):
+        return Source(commit, root, [])
+    with TreeWriter(git.layout.folder) as trees:
+        tree = trees.write(made)
+    return Source(commit, made, _changed(git, commit, tree))
+
+
+def _changed(git: Git, commit: str, tree: str) -> list[str]:
     names = git.run(
-        "diff-tree", "-r", "-z", "--name-only", "--no-renames", f"{head}^{{tree}}", tree
+        "diff-tree", "-r", "-z", "--name-only", "--no-renames", f"{commit}^{{tree}}", tree
     )
-    dirty = [
+    return [
         name
         for name in names.decode(errors="replace").split("\0")
         if name and not name.startswith(f"{FOLDER}/")
     ]
-    return Source(head, git.objects.read_tree(tree) or [], dirty)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = [
-    "init", "register", "list", "show", "compare", "status", "current", "history", "at",
+    "init", "register", "import", "list", "show", "compare", "status", "current", "history", "at",
     "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull",
     "serve", "reproduce", "export", "verify", "drill", "yank", "purge", "trust", "doctor",
     "check-commit", "check-push", "demo",
@@ -372,7 +372,7 @@ def test_the_version_and_the_help_of_every_command(tmp_path: Path, mlv: Mlv) -> 
     assert said(mlv(tmp_path, "-h")) == text
 
 
-GROUPS = {"export": ["hf-folder"]}
+GROUPS = {"export": ["hf-folder"], "import": ["store"]}
 
 
 @pytest.mark.parametrize("group", GROUPS)

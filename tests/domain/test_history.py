@@ -22,6 +22,7 @@ from mlv.domain.history import (
 )
 from mlv.domain.pointer import (
     ARCHIVED,
+    IMPORT,
     PRODUCTION,
     PROMOTE,
     PURGE,
@@ -189,7 +190,7 @@ def test_any_number_of_seconds_can_be_written(seconds: int) -> None:
 
 
 def test_every_kind_is_listed() -> None:
-    assert {*VERBS, REGISTER, CHANGED} == set(history.KINDS)
+    assert {*VERBS, REGISTER, IMPORT, CHANGED} == set(history.KINDS)
 
 
 # What was forced past the gate --------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Versions that were made elsewhere: registered here as what they were there."""

@@ -1,0 +1,269 @@
+"""Versions come in once, in their order, and mix with no others unless that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mlv import ChangedMeanwhile, InvalidInput, ModelRegistry
+from mlv.domain.findings import Ok
+from mlv.importing.incoming import IncomingModel, IncomingVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mlv.importing.planning import Planned
+
+    Git = Callable[..., str]
+    Write = Callable[..., Path]
+
+
+class Origin:
+    """Another registry: some numbers, each with a small model of its own."""
+
+    def __init__(self, folder: Path, write: Write, *numbers: int) -> None:
+        self._folder, self._write = folder, write
+        self.versions = tuple(self.version(number) for number in numbers)
+
+    def version(self, number: int, seed: int = 0, status: str = "registered") -> IncomingVersion:
+        path = self._write(self._folder / f"origin-{number}-{seed}.pkl", 100 * number + seed)
+        return IncomingVersion(
+            number,
+            f"2023-01-{number:02}T00:00:00Z",
+            {"model": hashlib.sha256(path.read_bytes()).hexdigest()},
+            lambda _: {"model": path},
+            {"from": "elsewhere", "version": f"no. {number}"},
+            status=status,
+            registered_by="Grace Hopper <grace@example.com>",
+            metrics={"roc_auc": number / 10},
+        )
+
+    def model(self, current: int | None = None, previous: int | None = None) -> IncomingModel:
+        return IncomingModel("elsewhere", self.versions, current, previous)
+
+
+@pytest.fixture
+def origin(tmp_path: Path, write_model: Write) -> Callable[..., Origin]:
+    """``origin(1, 2, 5)`` makes a registry with these versions."""
+    return lambda *numbers: Origin(tmp_path, write_model, *numbers)
+
+
+def opened(folder: Path, notes: list[str] | None = None) -> ModelRegistry:
+    return ModelRegistry(folder, "fraud", notify=(notes if notes is not None else []).append)
+
+
+def refs(repo: Path, git: Git) -> str:
+    return git(repo, "for-each-ref")
+
+
+def names(registry: ModelRegistry) -> list[str]:
+    return [each["version"] for each in registry.list_versions()]
+
+
+def test_numbers_may_have_gaps_and_new_ones_go_on_from_the_highest(
+    repo: Path, git: Git, origin: Callable[..., Origin], write_model: Write, tmp_path: Path
+) -> None:
+    tip = git(repo, "rev-parse", "main")
+    registry = opened(repo)
+    made = origin(2, 5, 10)
+    made.versions = (*made.versions, made.version(1, status="archived"))
+    done = registry.bring_in(made.model(current=5, previous=2))
+    assert names(registry) == ["v1", "v2", "v5", "v10"]
+    facts = registry.get_manifest("v5")
+    assert facts["registered_by"] == "Grace Hopper <grace@example.com>"
+    assert facts["registered_at"] == "2023-01-05T00:00:00Z"
+    # One commit says what is live; a version is beside the branch, and kept until it is published.
+    assert git(repo, "rev-list", f"{tip}..main") == git(repo, "rev-parse", "main")
+    assert done.change
+    assert done.change.commit == git(repo, "rev-parse", "main")
+    assert git(repo, "rev-parse", "fraud-v5^") == tip
+    assert git(repo, "rev-parse", "refs/mlv/fraud/v5") == git(repo, "rev-parse", "fraud-v5")
+    assert git(repo, "show", "--format=%s%n%n%b", "--no-patch", "main").split("\n\n") == [
+        "Import fraud",
+        "4 versions from elsewhere: v1 to v10",
+        "Mlv-Action: import\nMlv-Model: fraud\nMlv-To: v5",
+    ]
+    assert registry.register(write_model(tmp_path / "model.pkl"), None) == "v11"
+    told = [(event["action"], event["version"]) for event in registry.history()]
+    moves = [each for each in told if each[0] != "register"]
+    assert moves == [("promote", "v5"), ("import", "v1")]
+    assert git(repo, "status", "--porcelain") == ""
+    assert all(isinstance(each, Ok) for each in registry.verify_all())
+
+
+def test_a_dry_run_says_it_all_and_touches_nothing(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    before = refs(repo, git)
+    cache = sorted((repo / ".dvc" / "cache").rglob("*"))
+    done = opened(repo).bring_in(origin(1, 2).model(current=2), dry_run=True)
+    assert [each.version.tag for each in done.plan.new] == ["fraud-v1", "fraud-v2"]
+    assert (done.pointer.current, done.change) == (2, None)
+    assert refs(repo, git) == before
+    assert sorted((repo / ".dvc" / "cache").rglob("*")) == cache
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_what_was_interrupted_goes_on_without_a_version_twice(
+    repo: Path, git: Git, origin: Callable[..., Origin], at: int
+) -> None:
+    incoming = origin(1, 2, 3).model(current=3, previous=1)
+    seen: list[Planned] = []
+
+    def stop(each: Planned) -> None:
+        seen.append(each)
+        if len(seen) > at:
+            raise KeyboardInterrupt
+
+    registry = opened(repo)
+    with pytest.raises(KeyboardInterrupt):
+        registry.bring_in(incoming, tell=stop)
+    came = git(repo, "tag").split()
+    assert len(came) == at + 1
+    ids = git(repo, "rev-parse", *came)
+    done = registry.bring_in(incoming)
+    assert len(done.plan.new) == 2 - at
+    assert git(repo, "rev-parse", *came) == ids
+    assert names(registry) == ["v1", "v2", "v3"]
+    assert registry.current_version() == "v3"
+    before = refs(repo, git)
+    again = registry.bring_in(incoming)
+    assert (again.plan.new, again.change and again.change.commit) == ((), None)
+    assert refs(repo, git) == before
+
+
+def test_what_was_decided_since_stands_when_more_comes_in(
+    repo: Path, origin: Callable[..., Origin]
+) -> None:
+    made = origin(1, 2)
+    registry = opened(repo)
+    registry.bring_in(made.model(current=2, previous=1))
+    registry.rollback()
+    made.versions = (*made.versions, made.version(3, status="yanked"), made.version(4))
+    notes: list[str] = []
+    opened(repo, notes).bring_in(made.model(current=4, previous=2))
+    assert names(registry) == ["v1", "v2", "v3", "v4"]
+    assert registry.current_version() == "v1"
+    assert registry.get_manifest("v3")["status"] == "yanked"
+    assert notes == ["fraud-v4 is live there: mlv promote fraud-v4 puts it live here"]
+
+
+# Into a model that has versions --------------------------------------------------------------
+
+
+@pytest.fixture
+def with_two(repo: Path, write_model: Write, tmp_path: Path) -> ModelRegistry:
+    """Return a registry with two versions of its own, of which v2 is live."""
+    registry = opened(repo)
+    for seed in (1, 2):
+        registry.register(write_model(tmp_path / "model.pkl", seed), None)
+    registry.promote("v2")
+    return registry
+
+
+def test_a_model_that_has_others_is_refused(
+    with_two: ModelRegistry, git: Git, origin: Callable[..., Origin]
+) -> None:
+    before = refs(with_two.path, git)
+    for numbers in ((1, 2), (3, 4)):
+        with pytest.raises(InvalidInput, match=r"'fraud' has versions that .*: v1, v2") as refused:
+            with_two.bring_in(origin(*numbers).model())
+        assert "--into-existing" in refused.value.hint
+    assert refs(with_two.path, git) == before
+
+
+@pytest.mark.parametrize(
+    ("numbers", "become"), [((1, 2, 5), ["v3", "v4", "v5"]), ((7, 9), ["v7", "v9"])]
+)
+def test_if_told_numbers_go_on_from_its_highest_and_what_is_live_stays(
+    with_two: ModelRegistry,
+    origin: Callable[..., Origin],
+    numbers: tuple[int, ...],
+    become: list[str],
+) -> None:
+    incoming = origin(*numbers).model(current=numbers[0])
+    with_two.bring_in(incoming, into_existing=True)
+    assert names(with_two) == ["v1", "v2", *become]
+    assert with_two.current_version() == "v2"
+    told = [with_two.get_manifest(name)["metadata"]["imported"]["version"] for name in become]
+    assert told == [f"no. {number}" for number in numbers]
+    # The same command again finds them, whatever their numbers are here.
+    assert with_two.bring_in(incoming, into_existing=True).plan.new == ()
+    assert names(with_two) == ["v1", "v2", *become]
+
+
+def test_other_bytes_under_a_known_number_are_another_version(
+    repo: Path, origin: Callable[..., Origin]
+) -> None:
+    made = origin(1)
+    registry = opened(repo)
+    registry.bring_in(made.model())
+    made.versions = (made.version(1, seed=7),)
+    with pytest.raises(InvalidInput, match="has versions that are not those of elsewhere: v1"):
+        registry.bring_in(made.model())
+    registry.bring_in(made.model(), into_existing=True)
+    assert names(registry) == ["v1", "v2"]
+
+
+def test_a_tag_that_is_none_of_ours_keeps_its_number(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    git(repo, "tag", "fraud-v1", "--message", "A release of the software")
+    registry = opened(repo)
+    with pytest.raises(InvalidInput, match="v1"):
+        registry.bring_in(origin(1).model())
+    registry.bring_in(origin(1).model(), into_existing=True)
+    assert names(registry) == ["v2"]
+
+
+# The gate ------------------------------------------------------------------------------------
+
+
+def test_what_is_live_elsewhere_and_fails_the_gate_is_live_as_forced(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    (repo / "mlv.yaml").write_text("branch: main\ngate: {metrics: {roc_auc: {min: 0.9}}}\n")
+    git(repo, "commit", "--all", "--quiet", "--message", "A gate")
+    notes: list[str] = []
+    registry = opened(repo, notes)
+    registry.bring_in(origin(1).model(current=1))
+    assert registry.status()["models"][0]["forced"]
+    assert "Mlv-Forced: v1" in git(repo, "show", "--format=%b", "--no-patch", "main")
+    assert any("does not meet the gate" in note for note in notes)
+
+
+def test_a_version_that_was_taken_meanwhile_is_not_overwritten(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    registry = opened(repo)
+
+    def take(_: Planned) -> None:
+        if not git(repo, "tag", "--list", "fraud-v2"):
+            git(repo, "tag", "fraud-v2", "--message", "Somebody was faster")
+
+    with pytest.raises(ChangedMeanwhile, match="v2 cannot come in"):
+        registry.bring_in(origin(1, 2).model(), tell=take)
+    assert git(repo, "tag", "--list", "--format=%(subject)", "fraud-v2") == "Somebody was faster"
+
+
+# Published -----------------------------------------------------------------------------------
+
+
+def test_published_it_is_whole_for_everybody(
+    repo: Path, tmp_path: Path, git: Git, dvc: Git, origin: Callable[..., Origin]
+) -> None:
+    git(tmp_path, "clone", "--quiet", "--bare", str(repo), "hub.git")
+    git(repo, "remote", "add", "origin", str(tmp_path / "hub.git"))
+    done = opened(repo).bring_in(origin(1, 2).model(current=2, previous=1), push=True)
+    assert done.is_pushed
+    assert git(repo, "for-each-ref", "refs/mlv") == ""
+    git(tmp_path, "clone", "--quiet", "hub.git", "theirs")
+    theirs = opened(tmp_path / "theirs")
+    assert (names(theirs), theirs.current_version()) == (["v1", "v2"], "v2")
+    git(theirs.path, "checkout", "--quiet", "fraud-v1")
+    dvc(theirs.path, "pull", "--quiet")
+    pulled = (theirs.path / "registry" / "fraud" / "model.pkl").read_bytes()
+    assert hashlib.sha256(pulled).hexdigest() == theirs.get_manifest("v1")["model_sha256"]
