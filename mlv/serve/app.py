@@ -12,6 +12,7 @@ import anyio
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from mlv.errors import RegistryError
 from mlv.serve import requests
@@ -103,23 +104,17 @@ def _add_predict(app: FastAPI, worker: Worker) -> None:
     threads = anyio.CapacityLimiter(_THREADS)
 
     async def predict(request: Request) -> Response:
-        start, version = time.perf_counter(), ""
+        start = time.perf_counter()
         try:
             predictor = worker.live.predictor
+        except RegistryError as error:
+            version, response = "", _problem(503, error.message, {"Retry-After": "5"})
+        else:
             version = predictor.version.name
             if threads.statistics().tasks_waiting >= _WAITING:
                 response = _problem(503, "too many requests wait", {"Retry-After": "1"})
             else:
-                body = await _body(request, worker.most)
-                answer = await run_sync(_answer, predictor, body, limiter=threads)
-                response = JSONResponse(answer)
-        except BadRequest as error:
-            response = _problem(error.code, str(error))
-        except RegistryError as error:
-            response = _problem(503, error.message, {"Retry-After": "5"})
-        except Exception:  # noqa: BLE001 - what a model raises can be anything
-            _LOG.exception("%s %s failed", worker.live.model, version)
-            response = _problem(500, "the model failed: the server's log says how")
+                response = await _respond(predictor, request, worker.most, threads)
         seconds = time.perf_counter() - start
         worker.metrics.request(worker.live.model, version, response.status_code, seconds)
         return response
@@ -137,6 +132,21 @@ def _add_predict(app: FastAPI, worker: Worker) -> None:
             503: {"description": "No version is loaded, or too many requests wait"},
         },
     )
+
+
+async def _respond(
+    predictor: Predictor, request: Request, most: int, threads: anyio.CapacityLimiter
+) -> JSONResponse:
+    try:
+        body = await _body(request, most)
+        return JSONResponse(await run_sync(_answer, predictor, body, limiter=threads))
+    except BadRequest as error:
+        return _problem(error.code, str(error))
+    except ClientDisconnect:
+        return _problem(400, "the connection ended before the body did")  # for the counts alone
+    except Exception:  # noqa: BLE001 - what a model raises can be anything
+        _LOG.exception("%s failed", predictor.version.tag)
+        return _problem(500, "the model failed: the server's log says how")
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -207,7 +217,7 @@ def _add_state(app: FastAPI, worker: Worker) -> None:
 def _readiness(worker: Worker, version: str | None) -> tuple[dict[str, Any], bool]:
     every = worker.statuses()
     own = every[0]
-    wanted = own["wanted"] if version is None else version.rpartition("-")[2]
+    wanted = own["wanted"] if version is None else version.removeprefix(f"{own['model']}-")
     is_ready = wanted is not None and all(status["version"] == wanted for status in every)
     facts = {
         "ready": is_ready,

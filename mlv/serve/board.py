@@ -59,9 +59,8 @@ class Board:
         return found
 
     def _is_gone(self, path: Path) -> bool:
-        lock = path.with_suffix(_LOCK)
         try:
-            with exclusive(lock, patience=0, shared=True):
+            with exclusive(path.with_suffix(_LOCK), patience=0):
                 path.unlink(missing_ok=True)
                 return True
         except ChangedMeanwhile:

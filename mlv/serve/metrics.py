@@ -6,6 +6,7 @@ and outlive a worker. What is loaded is read from the workers themselves.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAMES = ("model", "version", "code")
+_ROOM = 256 * 1024  # bytes of each file; a version takes less than three thousand
 
 
 class Metrics:
     """The counts of one worker, and the way to those of all."""
 
     def __init__(self, folder: Path, statuses: Callable[[], list[dict[str, Any]]]) -> None:
+        _reserve(folder)
         own = CollectorRegistry()
         self._requests = Counter(
             "mlv_predict_requests", "Requests to /predict", _NAMES, registry=own
@@ -58,6 +61,15 @@ class Metrics:
     def text(self) -> bytes:
         """Write the counts of all workers as Prometheus reads them."""
         return generate_latest(self._all)
+
+
+def _reserve(folder: Path) -> None:
+    """Have room for this worker's counts, which are written as memory is.
+
+    Where a page of them finds no room on a full disk, the system kills the process.
+    """
+    for kind in ("counter", "histogram"):
+        (folder / f"{kind}_{os.getpid()}.db").write_bytes(bytes(_ROOM))
 
 
 class _Loaded:

@@ -299,6 +299,38 @@ def test_what_cannot_be_loaded_leaves_the_old_version_serving(
     assert {reply.version for reply in load.replies} == {"v1"}
 
 
+@pytest.mark.skipif(not can_mount(), reason="mounts a disk")
+def test_a_full_disk_under_the_counts_ends_no_worker(
+    registry: ModelRegistry,
+    tmp_path: Path,
+    serve: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "small").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "small"))
+    server = serve(disk=tmp_path / "small")
+    server.wait(lambda: server.get("/ready")[0] == 200)
+    _fill(Path(f"/proc/{server.process.pid}/root{tmp_path}/small"))
+    for version in ("v2", "v1") * 3:
+        registry.promote(version)
+        assert server.get(f"/ready?version={version}&timeout={PATIENCE}")[0] == 200
+        assert server.post(json.dumps({"data": ROWS}).encode())[1]["version"] == version
+        for _ in range(20):  # each code is a count of its own
+            assert server.post(b"")[0] == 400
+    assert 'code="400",model="model",version="v2"} 60.0' in server.text("/metrics")
+
+
+def test_a_client_that_goes_away_is_no_failure_of_the_model(served: Server) -> None:
+    with closing(HTTPConnection(served.url.removeprefix("http://"), timeout=PATIENCE)) as client:
+        client.putrequest("POST", "/predict")
+        client.putheader("Content-Length", "100")
+        client.endheaders(b"{")
+    served.wait(
+        lambda: re.search(r'requests_total\{code="400"', served.text("/metrics")) is not None
+    )
+    assert "failed" not in served.log.read_text()
+
+
 def _fill(folder: Path) -> None:
     """Write until there is no space left."""
     with (folder / "fill").open("wb", buffering=0) as file:
@@ -411,7 +443,8 @@ def test_what_it_says_of_itself(served: Server) -> None:
         200,
         {"ready": True, "model": "model", "loaded": "v1", "wanted": "v1", "workers": ["v1"]},
     )
-    assert served.get("/ready?version=v9")[0] == 503
+    codes = {v: served.get(f"/ready?version={v}")[0] for v in ("v9", "v1", "model-v1", "other-v1")}
+    assert codes == {"v9": 503, "v1": 200, "model-v1": 200, "other-v1": 503}
     assert served.get("/version")[1]["version"] == "v1"
     api = served.get("/openapi.json")[1]
     assert set(api["paths"]) == {"/predict", "/live", "/ready", "/version", "/metrics"}
