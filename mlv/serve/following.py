@@ -209,7 +209,10 @@ class Follower:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            self.look()
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - without this thread an old version would answer for ever
+                _LOG.exception("looking at what is in production failed")
             self._look_soon.wait(min(GLANCE, self._watch))
             self._look_soon.clear()
 

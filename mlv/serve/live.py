@@ -125,19 +125,17 @@ class LiveModel:
     @property
     def wanted(self) -> str | None:
         """The version that the pointer names now; None if it names none, or cannot be read."""
-        version = self._follower.wanted()
-        return version.name if version else None
+        return self.status().wanted
 
     @property
     def ready(self) -> bool:
         """Whether the version that answers is the one that the pointer names now."""
-        predictor, wanted = self._follower.predictor, self._follower.wanted()
-        return predictor is not None and predictor.version == wanted
+        return self.status().ready
 
     @property
     def trouble(self) -> str:
         """Why the loaded version is not the wanted one, or the remote not asked; "" if it is."""
-        return self._follower.trouble(is_ready=self.ready)
+        return self.status().trouble
 
     def status(self) -> Status:
         """Tell all of it at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -67,7 +68,8 @@ class LocalSource:
         self._reader = ModelRegistry(path, self.model, notify=notify)
         self._fetcher = ModelRegistry(path, self.model, notify=notify)
         self._loader = ModelRegistry(path, self.model, notify=notify)
-        self._reading, self._fetching, self._loading = (threading.Lock() for _ in range(3))
+        # Who is told that branches diverged may ask back.
+        self._reading, self._fetching, self._loading = (threading.RLock() for _ in range(3))
 
     def wanted(self) -> Version | None:
         """Read the pointer on the registry branch."""
@@ -96,14 +98,14 @@ class RemoteSource:
     ) -> None:
         from mlv.pulling import RemoteRegistry
 
-        self._url, self._notify = url, notify
-        self._registry = RemoteRegistry(url, model, notify=notify)
+        self._open = partial(RemoteRegistry, url, notify=notify)
+        self._registry = self._open(model)
         if fetch:
             with contextlib.suppress(NotFound):  # nothing is live, as `wanted` will say
                 self._registry.catch_up(f"{model or ''}@production")
         self.model = self._registry.current().model
         self._registry.model = self.model
-        self._reader = RemoteRegistry(url, self.model, offline=True, notify=notify)
+        self._reader = self._open(self.model, offline=True)
         self._reading, self._fetching = threading.Lock(), threading.Lock()
 
     def wanted(self) -> Version | None:
@@ -113,12 +115,12 @@ class RemoteSource:
 
     def refresh(self) -> None:
         """Ask the remote."""
-        from mlv.pulling import RemoteRegistry
-
-        with self._fetching, contextlib.suppress(NotFound):
-            self._registry.refresh(f"{self.model}@production")
-        # Another copy of the remote is kept once signatures are asked for.
-        reader = RemoteRegistry(self._url, self.model, offline=True, notify=self._notify)
+        with self._fetching:
+            # Anew, for what was fetched may have been deleted, or have to be whole from now on.
+            self._registry = self._open(self.model)
+            with contextlib.suppress(NotFound):
+                self._registry.refresh(f"{self.model}@production")
+        reader = self._open(self.model, offline=True)
         with self._reading:
             self._reader = reader
 

@@ -21,6 +21,8 @@ from mlv.predicting.predictor import Predictor
 from mlv.serve import following
 from mlv.serve.patience import Patience
 from mlv.serve.sources import LocalSource
+from mlv.store import usercache
+from mlv.store.disk import remove_tree
 from tests.serve.conftest import expected
 from tests.serve.test_live import still
 
@@ -245,6 +247,23 @@ def test_a_failed_version_is_let_go_and_so_is_one_that_was_overtaken(
     assert [ref() for ref in made] == [None, None]
 
 
+def test_who_is_told_may_ask_back(
+    repo: Path, two: ModelRegistry, tmp_path: Path, git: Callable[..., str]
+) -> None:
+    git(tmp_path, "init", "--quiet", "--bare", "bare.git")
+    git(repo, "remote", "add", "origin", str(tmp_path / "bare.git"))
+    two.push()
+    asked: list[tuple[str, bool]] = []
+    live: LiveModel = still(repo, notify=lambda said: asked.append((said, live.ready)))
+    git(
+        repo, "update-ref", "refs/remotes/origin/main", git(repo, "rev-parse", "model-v1^0").strip()
+    )
+    live.look()
+    [(said, is_ready)] = asked
+    assert "have diverged" in said
+    assert is_ready
+
+
 # Threads ------------------------------------------------------------------------------------
 
 
@@ -420,6 +439,15 @@ def test_what_was_fetched_is_served_while_the_remote_is_away(
     two.promote("v2", push=True)
     live.look(refresh=True)
     assert (live.version, live.ready, live.trouble) == ("v2", True, "")
+
+
+def test_what_was_fetched_may_be_deleted(bare: Path, two: ModelRegistry) -> None:
+    live = LiveModel(f"file://{bare}", start=False)
+    remove_tree(usercache.folder())
+    assert live.predict(1) == expected("v1", 1)
+    two.promote("v2", push=True)
+    live.look(refresh=True)
+    assert (live.version, live.ready, live.predict(1)) == ("v2", True, expected("v2", 1))
 
 
 def test_a_registry_elsewhere_in_which_nothing_is_live_yet(
