@@ -144,8 +144,11 @@ def test_data_that_dvc_keeps_is_brought_before_it_is_trained_on(
     train()
     dvc(repo, "push", "--quiet", "--all-tags")
     shutil.rmtree(repo / ".dvc" / "cache")
+    (repo / ".dvc" / "config.local").touch(mode=0o600)
     done = mlv(repo, "reproduce", "v1", "--retrain", "--json")
     assert done.returncode == 0, done.stderr
+    secrets = Path(json.loads(done.stdout)["folder"]) / ".dvc" / "config.local"
+    assert os.name == "nt" or secrets.stat().st_mode & 0o777 == 0o600
 
 
 def test_another_outcome_says_which_metrics_differ_and_by_how_much(

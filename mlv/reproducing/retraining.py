@@ -135,7 +135,7 @@ def _share_cache(versions: Versions, top: Path) -> None:
     theirs = (layout.top or layout.common_dir) / ".dvc" / "config.local"
     ours = top / ".dvc" / "config.local"
     if theirs.is_file() and not ours.exists():
-        shutil.copyfile(theirs, ours)
+        shutil.copy(theirs, ours)  # with its mode, for it may hold secrets
     base = cache.parent.parent  # files/md5
     argv = [sys.executable, *_DVC, "config", "--local", "cache.dir", str(base)]
     result = process.run(argv, cwd=top)
