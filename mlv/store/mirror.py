@@ -211,10 +211,16 @@ class Mirror:
 
     def _fetch(self, options: Sequence[str], specs: Sequence[str]) -> bool:
         with exclusive(self.folder / "mlv" / ".fetch.lock", patience=_PATIENCE):
+            self._sweep()
             # Another process may have brought it while this one waited.
             if all(":" not in spec for spec in specs):
                 specs = self._missing(specs)
             return not specs or self._remote.bring(options, specs)
+
+    def _sweep(self) -> None:
+        """Remove the packs that fetches which were killed left half written."""
+        for pack in (self.folder / "objects" / "pack").glob("tmp_*"):
+            pack.unlink(missing_ok=True)
 
     def tags(self, pattern: str) -> list[str]:
         """Ask which tags there are whose name matches."""

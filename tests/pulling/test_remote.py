@@ -260,3 +260,12 @@ def test_processes_may_pull_at_once(published: Published) -> None:
 def test_the_default_cache_is_the_users_own(published: Published, home: Path) -> None:
     mlv.load(published.url, "fraud", "v1")
     assert (home / ".cache" / "mlv" / "git").is_dir()
+
+
+def test_what_a_killed_fetch_left_half_written_is_removed(published: Published) -> None:
+    registry = RemoteRegistry(published.url, cache=published.cache)
+    registry.refresh("fraud-v1")
+    [packs] = published.cache.glob("git/*/objects/pack")
+    (packs / "tmp_pack_xyz").write_bytes(b"PACK")
+    registry.refresh("fraud-v1")
+    assert not list(packs.glob("tmp_*"))
