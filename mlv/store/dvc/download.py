@@ -47,15 +47,7 @@ class FolderRemote:
                 f"the DVC remote {self._name!r} is the folder {self._folder}, which is not here",
                 hint="mount it, or see dvc remote list",
             )
-        with ThreadPoolExecutor(_THREADS) as pool:
-            copies = [(md5, pool.submit(self._copy, md5, folder / md5, progress)) for md5 in md5s]
-            try:
-                for md5, copy in copies:
-                    sha256 = copy.result()
-                    if sha256:
-                        arrived(md5, sha256)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        _in_pool(_THREADS, lambda md5: self._copy(md5, folder / md5, progress), md5s, arrived)
 
     def close(self) -> None:
         """See `Downloader`."""
@@ -122,10 +114,7 @@ class FileSystemRemote:
                 return None
             return sha256_of(target)
 
-        with ThreadPoolExecutor(_SOME) as pool:
-            for md5, sha256 in zip(md5s, pool.map(bring, md5s), strict=True):
-                if sha256:
-                    arrived(md5, sha256)
+        _in_pool(_SOME, bring, md5s, arrived)
 
     def _in_tasks(
         self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived
@@ -158,6 +147,21 @@ class FileSystemRemote:
         if _is_small(target):
             return sha256_of(target)
         return await asyncio.to_thread(sha256_of, target)
+
+
+def _in_pool(
+    threads: int, bring: Callable[[str], str | None], md5s: list[str], arrived: Arrived
+) -> None:
+    """Bring all; the first that fails ends the others."""
+    with ThreadPoolExecutor(threads) as pool:
+        coming = [(md5, pool.submit(bring, md5)) for md5 in md5s]
+        try:
+            for md5, each in coming:
+                sha256 = each.result()
+                if sha256:
+                    arrived(md5, sha256)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _is_small(path: Path) -> bool:
