@@ -155,7 +155,7 @@ def _bring_branch(mirror: Mirror, model: str | None) -> None:
 
 def _bring_meant(mirror: Mirror, model: str | None, reference: Reference, ahead: Ahead) -> None:
     """Bring the version that a reference means, now that it is known what is live."""
-    from mlv.pulling.delivery import opened
+    from mlv.pulling.delivery import open_remote_of
 
     seen = view(mirror)
     if reference.number is not None or reference.alias != "latest":
@@ -164,7 +164,7 @@ def _bring_meant(mirror: Mirror, model: str | None, reference: Reference, ahead:
         version = seen.references(model).resolve(str(reference))
         config = seen.versions.blob(seen.tip.commit, DVC_CONFIG)
         if config is not None and not is_handed_out(mirror, version):
-            ahead.begin(config, lambda config: opened(mirror, config))
+            ahead.begin(config, lambda config: open_remote_of(mirror, config))
         bring_version(mirror, seen, version)
         return
     _bring_newest(mirror, f"{model or seen.references(None).one_model()}-v*")

@@ -74,12 +74,12 @@ def _objects(
                 hint="once without --offline (offline=True) brings them",
             )
         config = _config(view, record)
-        return ahead.take(config) or opened(mirror, config)
+        return ahead.take(config) or open_remote_of(mirror, config)
 
     return Objects(cache, open_remote, f"of {shown(mirror.url)}")
 
 
-def opened(mirror: Mirror, config: bytes) -> Downloader:
+def open_remote_of(mirror: Mirror, config: bytes) -> Downloader:
     """Open the DVC remote that a repository's ``.dvc/config`` and the user's own name."""
     from mlv.store.dvc.far import open_storage, storage_of
 
