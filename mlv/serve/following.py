@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlv.errors import NotFound, RegistryError
 from mlv.predicting.predictor import Predictor
+from mlv.serve.attempt import Attempt
 from mlv.serve.patience import Patience
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("mlv.serve")
 GLANCE = 1.0  # seconds between two looks at the pointer here, and between two that were asked for
 _TURNS = 5  # times that a pointer may move while a version is loaded
+_STEP = 0.2  # seconds between two looks at what is being loaded
+_LONG = 30.0  # seconds after which loading is told of, and left behind if the pointer moves on
+_MOST_LEFT = 3  # that are left behind at once: each may hold a whole model
 _FAREWELL = 5.0  # seconds that closing waits for what is under way
 _POINTER, _VERSION, _REMOTE = "pointer", "version", "remote"  # where there may be trouble
 
@@ -54,6 +58,8 @@ class Follower:
         self.failed_loads, self.failed_refreshes = 0, 0
         self._troubles = {_POINTER: "", _VERSION: "", _REMOTE: ""}
         self._failed: Version | None = None  # the last that could not be loaded
+        self._attempt: Attempt | None = None  # what is being loaded
+        self._left: list[Attempt] = []
         self._loading, self._refreshing = Patience(GLANCE), Patience(watch, watch)
         self._looking, self._asking = threading.Lock(), threading.Lock()
         self._look_soon, self._ask_soon = threading.Event(), threading.Event()
@@ -67,9 +73,12 @@ class Follower:
 
         A pointer that came back to what is loaded leaves no trouble, before it is looked at too.
         """
+        said, attempt = self._troubles, self._attempt
         if is_ready:
-            return self._troubles[_REMOTE]
-        return next(filter(None, self._troubles.values()), "")
+            return said[_REMOTE]
+        is_long = attempt is not None and attempt.seconds >= GLANCE
+        loading = str(attempt) if is_long else ""
+        return said[_POINTER] or said[_VERSION] or loading or said[_REMOTE]
 
     @property
     def goes_on(self) -> bool:
@@ -77,9 +86,17 @@ class Follower:
         return not self._closed.is_set() and self._threads[0].is_alive()
 
     def start(self) -> None:
-        """Follow production from now on."""
-        for thread in self._threads:
-            thread.start()
+        """Follow production from now on; a second time changes nothing."""
+        with self.changed:
+            if self._closed.is_set():
+                raise RegistryError("this LiveModel was closed", hint="make another one")
+            for thread in self._threads:
+                if thread.ident is None:
+                    thread.start()
+
+    def stop(self) -> None:
+        """Have all end that is under way, as soon as it can; also from a signal's handler."""
+        self._closed.set()
 
     def nudge(self) -> None:
         """Have the pointer looked at and the remote asked soon: that once a second at most."""
@@ -105,13 +122,16 @@ class Follower:
     def _look(self) -> BaseException | None:
         with self._looking:
             error = self._catch_up()
+        self._tell_listener()
+        with self.changed:
+            self.changed.notify_all()
+        return error
+
+    def _tell_listener(self) -> None:
         try:
             self._looked()
         except Exception:  # noqa: BLE001 - following goes on whatever a listener does
             _LOG.exception("who is told of each look failed")
-        with self.changed:
-            self.changed.notify_all()
-        return error
 
     def _catch_up(self) -> BaseException | None:
         for _ in range(_TURNS):
@@ -130,30 +150,54 @@ class Follower:
 
     def _load(self, wanted: Version) -> BaseException | None:
         """Load a version and put it in place, unless the pointer moved on; give what fails."""
-        start = time.monotonic()
+        start, attempt = time.monotonic(), Attempt(wanted, self._make)
+        self._attempt = attempt
         try:
-            manifest, files = self.source.files(wanted)
-            predictor = Predictor.load(manifest, files, self._loaders)
-            predictor.check()
-        except BaseException as error:
-            # A model may raise anything; the main thread alone gets what the user interrupts with.
-            is_main = threading.current_thread() is threading.main_thread()
-            if is_main and not isinstance(error, Exception):
-                raise
+            has_ended = self._await(attempt)
+        finally:
+            self._attempt = None
+        if not has_ended:
+            return None
+        if attempt.predictor is None:
             self.failed_loads += 1
             if self.wanted() not in (wanted, None):
                 return None  # nobody wants it any more
-            self._note_failure(wanted, error)
-            return error
+            return self._note_failure(wanted, attempt.why())
         self.swap_seconds = time.monotonic() - start
         if self.predictor is None or self.wanted() == wanted:
-            self._swap(predictor)
+            self._swap(attempt.predictor)
         return None  # if the pointer moved on, the next turn loads what it names now
 
-    def _note_failure(self, wanted: Version, error: BaseException) -> None:
+    def _make(self, wanted: Version) -> Predictor:
+        manifest, files = self.source.files(wanted)
+        predictor = Predictor.load(manifest, files, self._loaders)
+        predictor.check()
+        return predictor
+
+    def _await(self, attempt: Attempt) -> bool:
+        """Wait for a version to be loaded; False where that ended, or the pointer moved on."""
+        is_told = False
+        while not attempt.wait(_STEP):
+            if self._closed.is_set():
+                return False
+            self._tell_listener()
+            if attempt.seconds < _LONG:
+                continue
+            if not is_told:
+                is_told = True
+                self._say(str(attempt))
+            self._left = [each for each in self._left if not each.wait(0)]
+            has_moved = self.wanted() not in (attempt.version, None)
+            if has_moved and len(self._left) < _MOST_LEFT:
+                self._left.append(attempt)
+                return False
+        return True
+
+    def _note_failure(self, wanted: Version, error: BaseException) -> BaseException:
         self._failed = wanted
         self._loading.failed()
         self._note(_VERSION, f"{wanted.tag} cannot be served: {_first_line(error)}")
+        return error
 
     def _swap(self, predictor: Predictor) -> None:
         with self.changed:
@@ -203,9 +247,12 @@ class Follower:
         is_new = said and said != self._troubles[kind]
         self._troubles[kind] = said
         if is_new:
-            loaded = self.predictor
-            goes_on = f"{loaded.version.name} goes on serving" if loaded else "nothing is served"
-            self._notify(f"{said}; {goes_on}")
+            self._say(said)
+
+    def _say(self, said: str) -> None:
+        loaded = self.predictor
+        goes_on = f"{loaded.version.name} goes on serving" if loaded else "nothing is served"
+        self._notify(f"{said}; {goes_on}")
 
     def _run(self) -> None:
         while not self._closed.is_set():

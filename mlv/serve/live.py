@@ -182,7 +182,10 @@ class LiveModel:
     # Following ----------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Load what is live, if it can be, and follow it from now on: what ``start`` would do."""
+        """Load what is live, if it can be, and follow it from now on: what ``start`` would do.
+
+        A second time looks once more; `RegistryError` after `close`.
+        """
         self.look()
         self._follower.start()
 
@@ -195,6 +198,10 @@ class LiveModel:
         if refresh:
             self._follower.refresh()
         self._follower.look()
+
+    def stop(self) -> None:
+        """Have all end that is under way, and wait for none of it; a signal's handler may."""
+        self._follower.stop()
 
     def close(self) -> None:
         """Stop following; what is loaded still answers, and nothing takes its place any more."""

@@ -309,6 +309,45 @@ def test_closing_does_not_wait_for_a_load_and_nothing_is_swapped_after_it(
     live.close()
 
 
+def test_a_load_that_hangs_is_told_and_holds_up_no_rollback(
+    repo: Path, two: ModelRegistry, slow: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_LONG", 0.0)
+    monkeypatch.setattr(following, "GLANCE", 0.0)
+    told: list[str] = []
+    two.promote("v2")
+    two.promote(slow)
+    live = LiveModel(
+        repo, fetch=False, loaders={".slow": gate.load}, notify=told.append, wait=False
+    )
+    with live:
+        assert gate.reached.wait(PATIENCE)
+        with pytest.raises(NotFound, match="model-v3 has been loading for .* s"):
+            live.predict(1)
+        assert live.status().trouble.startswith("model-v3 has been loading for ")
+        two.rollback()
+        assert live.wait("v2", PATIENCE)
+        assert (live.ready, live.predict(1)) == (True, expected("v2", 1))
+        assert told
+        assert told[0].startswith("model-v3 has been loading for ")
+        assert told[0].endswith("; nothing is served")
+        gate.opened.set()
+    assert live.version == "v2"
+
+
+def test_beginning_twice_changes_nothing_and_after_the_end_it_is_refused(
+    repo: Path, two: ModelRegistry
+) -> None:
+    live = LiveModel(repo, start=False)
+    live.begin()
+    live.begin()
+    two.promote("v2")
+    assert live.wait("v2", PATIENCE)
+    live.close()
+    with pytest.raises(RegistryError, match="was closed"):
+        live.begin()
+
+
 def test_it_answers_while_another_version_is_being_loaded(
     repo: Path, two: ModelRegistry, slow: str, gate: Gate
 ) -> None:
