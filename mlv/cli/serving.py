@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+import sys
+import threading
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ import click
 from mlv.cli import show
 from mlv.cli.options import Session, command
 from mlv.errors import ConfigError, InvalidInput
+from mlv.store.scratch import temporary
 
 if TYPE_CHECKING:
     from mlv.serve.workers import Settings
@@ -81,10 +83,19 @@ def serve_command(
         max_body,
         tuple((key, place) for key, _, place in pairs),
     )
-    with bind(settings) as listening, tempfile.TemporaryDirectory(prefix="mlv-serve-") as folder:
+    with bind(settings) as listening, temporary("mlv-serve-") as folder:
         address = f"[{host}]" if ":" in host else host
         _tell(settings, session, f"http://{address}:{listening.getsockname()[1]}")
-        serve(settings, listening, Path(folder))
+        serve(settings, listening, folder)
+    _leave()
+
+
+def _leave() -> None:
+    """End now: Python would wait for a model that hangs, for ever."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        os._exit(0)
 
 
 def _tell(settings: Settings, session: Session, url: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.document import read
@@ -23,6 +24,14 @@ RELATIVE, ABSOLUTE = 1e-6, 1e-9  # what may lie between two machines' answers, u
 # JSON has no word for these; where a float stands, a text is one of them.
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DEEPEST = 32  # numpy's own limit of dimensions
+# Types that numpy and pandas may be asked for: many others name a size, of gigabytes even.
+_TYPE = re.compile(
+    r"""[<>=|]?[biuf]\d{1,2} | O | object | str | bool | boolean | category | string(\[\w+\])?
+    | ([uU]?[iI]nt | [fF]loat)\d{0,3} | Sparse\[\w+(,\ ?[\w.-]+)?\]
+    | (datetime|timedelta)64(\[\w+(,\ ?(?!dateutil)[\w/+:-]+)?\])?
+    | [a-z_]+\d*(\[\w+(,\ ?[\w/+:=-]+)?\])?\[pyarrow\]""",
+    re.VERBOSE,
+)
 
 
 class Table(NamedTuple):
@@ -61,6 +70,8 @@ class Table(NamedTuple):
         odd = document.keys() - {"data", "columns", "dtypes", "dtype"}
         if odd:
             raise ValueError(f"a table has no {min(map(repr, odd))}")
+        for name in ("dtype", "dtypes"):
+            _check_types(document.get(name))
         if "columns" not in document:
             return cls._array(document)
         columns, dtypes = document["columns"], document.get("dtypes", [])
@@ -130,6 +141,9 @@ def _parse(document: Any) -> Sample:
     given, answered = Table.parse(document["input"]), Table.parse(document["output"])
     if not given.rows or given.rows > MOST_ROWS:
         raise ValueError(f"it has {given.rows} rows")
+    for table in (given, answered):
+        if table.columns and any(isinstance(v, (list, dict)) for row in table.data for v in row):
+            raise ValueError("a value in it is a list or an object")
     return Sample(given, answered, tolerance["relative"], tolerance["absolute"])
 
 
@@ -154,7 +168,7 @@ def differences(sample: Sample, found: Table) -> Differences | None:
     expected = sample.output
     shapes = _described(expected), _described(found)
     values = list(_leaves(expected.data))
-    if shapes[0] != shapes[1]:
+    if shapes[0] != shapes[1] or expected.columns != found.columns:
         return Differences(len(values), len(values), shapes=shapes)
     differ, largest = [], 0.0
     for (path, before), (_, after) in zip(values, _leaves(found.data), strict=True):
@@ -220,6 +234,12 @@ def _shape(data: Any) -> tuple[int, ...]:
     if any(isinstance(value, (list, dict)) for value in level):
         raise ValueError("its rows are not all of one shape")
     return tuple(shape)
+
+
+def _check_types(said: object) -> None:
+    for text in said if isinstance(said, list) else [said]:
+        if isinstance(text, str) and text and not _TYPE.fullmatch(text):
+            raise ValueError(f"{text[:50]!r} is no type of values")
 
 
 def _is_texts(value: object) -> bool:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain import pointer as pointers
@@ -20,7 +18,7 @@ from mlv.errors import InvalidInput, NotFound, RegistryError
 from mlv.moving.promotion import Plan, decide
 from mlv.moving.promotion import Step as Planned
 from mlv.store import handout, versionfolder
-from mlv.store.disk import on_disk, remove_tree
+from mlv.store.scratch import temporary
 from mlv.trust import check_trusted
 
 if TYPE_CHECKING:
@@ -123,7 +121,7 @@ def _use(
     versions: Versions, tip: Tip, record: Record, course: _Course, terms: Terms
 ) -> Fault | None:
     """Bring a version's bytes down from nothing, and try it."""
-    with _temporary() as folder, contextlib.ExitStack() as stack:
+    with temporary("mlv-drill-") as folder, contextlib.ExitStack() as stack:
         with course.step(REMOTE) as told:
             opened = fetching.source(versions, tip, folder, terms.progress)
             source = stack.enter_context(opened)
@@ -138,14 +136,3 @@ def _use(
         tried = trial.attempt(record, files, folder / "trial", terms.budget)
         course.steps += tried.steps
         return tried.fault
-
-
-@contextlib.contextmanager
-def _temporary() -> Iterator[Path]:
-    """Make a folder that is nobody's but this user's, outside the repository."""
-    with on_disk(Path(tempfile.gettempdir())):
-        folder = Path(tempfile.mkdtemp(prefix="mlv-drill-"))
-        try:
-            yield folder
-        finally:
-            remove_tree(folder)

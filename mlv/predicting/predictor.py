@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain import sample as samples
 from mlv.domain.manifest import MODEL, PREPROCESSOR
-from mlv.errors import PredictionDiffers, RegistryError
+from mlv.errors import IntegrityError, PredictionDiffers, RegistryError
 from mlv.predicting import packages
 from mlv.predicting.loaders import load_files
 from mlv.predicting.tables import from_table, to_table
@@ -85,6 +85,12 @@ def read_sample(manifest: Manifest, files: Mapping[str, Path]) -> Sample | None:
     artifact = manifest.artifacts.get(samples.ROLE)
     if artifact is None or artifact.path != samples.PATH or artifact.is_directory:
         return None
+    if artifact.size > samples.MOST_BYTES:
+        raise IntegrityError(
+            f"the sample of {manifest.version.tag} has {artifact.size} bytes, of "
+            f"{samples.MOST_BYTES} at most: mlv did not write it",
+            hint=f"git log {manifest.version.tag} shows who made it",
+        )
     return samples.parse(files[samples.ROLE].read_bytes(), manifest.version.tag)
 
 

@@ -104,19 +104,18 @@ def _add_predict(app: FastAPI, worker: Worker) -> None:
     threads = anyio.CapacityLimiter(_THREADS)
 
     async def predict(request: Request) -> Response:
-        start = time.perf_counter()
+        start, asked = time.perf_counter(), _Asked(worker.live)
         try:
-            predictor = worker.live.predictor
+            asked.predictor()
         except RegistryError as error:
-            version, response = "", _problem(503, error.message, {"Retry-After": "5"})
+            response = _problem(503, error.message, {"Retry-After": "5"})
         else:
-            version = predictor.version.name
             if threads.statistics().tasks_waiting >= _WAITING:
                 response = _problem(503, "too many requests wait", {"Retry-After": "1"})
             else:
-                response = await _respond(predictor, request, worker.most, threads)
+                response = await _respond(asked, request, worker.most, threads)
         seconds = time.perf_counter() - start
-        worker.metrics.request(worker.live.model, version, response.status_code, seconds)
+        worker.metrics.request(worker.live.model, asked.version, response.status_code, seconds)
         return response
 
     app.add_api_route(
@@ -135,17 +134,17 @@ def _add_predict(app: FastAPI, worker: Worker) -> None:
 
 
 async def _respond(
-    predictor: Predictor, request: Request, most: int, threads: anyio.CapacityLimiter
+    asked: _Asked, request: Request, most: int, threads: anyio.CapacityLimiter
 ) -> JSONResponse:
     try:
         body = await _body(request, most)
-        return JSONResponse(await run_sync(_answer, predictor, body, limiter=threads))
+        return JSONResponse(await run_sync(asked.answer, body, limiter=threads))
     except BadRequest as error:
         return _problem(error.code, str(error))
     except ClientDisconnect:
         return _problem(400, "the connection ended before the body did")  # for the counts alone
     except Exception:  # noqa: BLE001 - what a model raises can be anything
-        _LOG.exception("%s failed", predictor.version.tag)
+        _LOG.exception("%s-%s failed", asked.model, asked.version)
         return _problem(500, "the model failed: the server's log says how")
 
 
@@ -162,21 +161,41 @@ async def _body(request: Request, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _answer(predictor: Predictor, body: bytes) -> dict[str, Any]:
-    given = requests.parse(body, predictor.sample)
-    try:
-        found = predictor.predict(given)
-    except _BAD_INPUT as error:
-        said = str(error).strip().partition("\n")[0]
-        raise BadRequest(
-            422, f"the model cannot take these values: {type(error).__name__}: {said}"
-        ) from error
-    version = predictor.version
-    return {"model": version.model, "version": version.name, **requests.answer(found)}
+class _Asked:
+    """A request; ``version`` is the one that answers it, once that is known."""
+
+    def __init__(self, live: LiveModel) -> None:
+        self._live = live
+        self.model, self.version = live.model, ""
+
+    def predictor(self) -> Predictor:
+        """Give what is live now; `RegistryError` if nothing is loaded."""
+        predictor = self._live.predictor
+        self.version = predictor.version.name
+        return predictor
+
+    def answer(self, body: bytes) -> dict[str, Any]:
+        """Ask what is live now: a body may have taken long to come, or waited for others."""
+        predictor = self.predictor()
+        given = requests.parse(body, predictor.sample)
+        try:
+            found = predictor.predict(given)
+        except _BAD_INPUT as error:
+            said = str(error).strip().partition("\n")[0]
+            raise BadRequest(
+                422, f"the model cannot take these values: {type(error).__name__}: {said}"
+            ) from error
+        except Exception:
+            raise
+        except BaseException as error:  # SystemExit, for one: it is the request's end alone
+            raise RuntimeError(f"the model raised {type(error).__name__}") from error
+        return {"model": self.model, "version": self.version, **requests.answer(found)}
 
 
 def _problem(code: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"detail": message}, code, headers)
+    # A message may quote half a character, which no server can send.
+    text = message.encode(errors="backslashreplace").decode()
+    return JSONResponse({"detail": text}, code, headers)
 
 
 def _add_state(app: FastAPI, worker: Worker) -> None:
@@ -194,7 +213,7 @@ def _add_state(app: FastAPI, worker: Worker) -> None:
         deadline = time.monotonic() + timeout
         while True:
             facts, is_ready = await run_sync(_readiness, worker, version)
-            if is_ready or time.monotonic() >= deadline:
+            if is_ready or time.monotonic() >= deadline or worker.live.is_stopped:
                 return JSONResponse(facts, 200 if is_ready else 503)
             if version is not None:
                 worker.live.nudge()

@@ -88,15 +88,18 @@ class Follower:
     def start(self) -> None:
         """Follow production from now on; a second time changes nothing."""
         with self.changed:
-            if self._closed.is_set():
-                raise RegistryError("this LiveModel was closed", hint="make another one")
             for thread in self._threads:
-                if thread.ident is None:
+                if thread.ident is None and not self._closed.is_set():
                     thread.start()
 
     def stop(self) -> None:
         """Have all end that is under way, as soon as it can; also from a signal's handler."""
         self._closed.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether all was told to end."""
+        return self._closed.is_set()
 
     def nudge(self) -> None:
         """Have the pointer looked at and the remote asked soon: that once a second at most."""

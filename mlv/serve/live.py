@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlv.errors import NotFound
+from mlv.errors import NotFound, RegistryError
 from mlv.serve.following import GLANCE, Follower
 from mlv.serve.sources import source_of
 
@@ -186,6 +186,8 @@ class LiveModel:
 
         A second time looks once more; `RegistryError` after `close`.
         """
+        if self.is_stopped:
+            raise RegistryError("this LiveModel was closed", hint="make another one")
         self.look()
         self._follower.start()
 
@@ -202,6 +204,11 @@ class LiveModel:
     def stop(self) -> None:
         """Have all end that is under way, and wait for none of it; a signal's handler may."""
         self._follower.stop()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing is followed any more, after `stop` or `close`."""
+        return self._follower.is_stopped
 
     def close(self) -> None:
         """Stop following; what is loaded still answers, and nothing takes its place any more."""

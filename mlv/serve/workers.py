@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import multiprocessing
+import os
+import signal
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,8 +17,14 @@ from mlv.errors import ConfigError, InvalidInput
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from mlv.serve.live import LiveModel
+
 _GRACE = 30  # seconds that running requests have when the server ends
+# Seconds in which a worker answers its parent, which ends it otherwise. Python's own loading of a
+# large pickle lets no other thread run.
+_PULSE = 120
 _BACKLOG = 2048
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 _LOGS: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -78,7 +88,11 @@ def serve(settings: Settings, listening: socket.socket, folder: Path) -> None:
         log_config=_LOGS,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=_PULSE,
     )
+    # uvicorn ends what runs, and raises the signal again: that would leave the folder behind.
+    for each in _ENDS:
+        signal.signal(each, lambda *_: None)
     if settings.workers > 1:
         Multiprocess(config, sockets=[listening]).run()
     else:
@@ -101,9 +115,39 @@ def build(settings: Settings, folder: str) -> FastAPI:
         wait=False,
         start=False,
     )
+    _end_early(live)
+    _end_with_parent()
     board = Board(Path(folder))
     metrics = Metrics(Path(folder), lambda: [live.status()._asdict(), *board.others()])
     return create_app(Worker(live, board, metrics, settings.most))
+
+
+def _end_early(live: LiveModel) -> None:
+    """Have what is being loaded wait for nothing more when the process is told to end."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for each in _ENDS:
+        before = signal.getsignal(each)
+
+        def end(number: int, frame: Any, before: Any = before) -> None:
+            live.stop()
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(each, end)
+
+
+def _end_with_parent() -> None:
+    """End a worker whose parent was killed: it would hold the port, and nobody would know it."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="mlv-parent", daemon=True).start()
 
 
 def loader_of(place: str) -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import tempfile
 import time
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlv.errors import ChangedMeanwhile, StorageError
@@ -13,7 +17,6 @@ from mlv.store.locks import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _LOCK = ".lock"
 _YOUNG = 60.0  # seconds in which a maker has surely taken its lock
@@ -34,6 +37,37 @@ def scratch(parent: Path) -> Iterator[Path]:
         finally:
             remove_tree(folder)
             lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary(prefix: str) -> Iterator[Path]:
+    """Make a folder outside the repository that is this user's alone, and remove it.
+
+    Those of processes that were killed are removed too.
+    """
+    parent = Path(tempfile.gettempdir())
+    with on_disk(parent):
+        _sweep_temporary(parent, prefix)
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        try:
+            with exclusive(folder / _LOCK):
+                yield folder
+        finally:
+            remove_tree(folder)
+
+
+def _sweep_temporary(parent: Path, prefix: str) -> None:
+    """Remove folders of that name whose maker died; those of other users are theirs."""
+    for folder in parent.glob(f"{prefix}*"):
+        try:
+            facts = folder.lstat()
+            is_ours = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+            if not is_ours or not stat.S_ISDIR(facts.st_mode) or _is_young(folder):
+                continue
+            with exclusive(folder / _LOCK, patience=0):
+                remove_tree(folder)
+        except (OSError, ChangedMeanwhile, StorageError):
+            continue  # at work, or gone
 
 
 def leftovers(parent: Path) -> list[Path]:

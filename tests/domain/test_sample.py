@@ -42,6 +42,11 @@ def test_it_reads_back_as_itself(sample: Sample) -> None:
         ({"input": {"columns": ["a"], "dtypes": ["int64", "str"], "data": [[1]]}}, "have 2 types"),
         ({"input": {"columns": ["a"], "data": [[1, 2]]}}, "row 0 has not 1 values"),
         ({"output": {"data": [1], "dtype": 3}}, "dtype"),
+        ({"output": {"data": ["a"], "dtype": "U400000000"}}, "'U400000000' is no type"),
+        ({"output": {"data": [1], "dtype": "(9999,9999)i8"}}, "is no type"),
+        ({"input": {"columns": ["a"], "dtypes": ["S900000000"], "data": [["a"]]}}, "is no type"),
+        ({"output": {"columns": ["a"], "data": [[[1, 2]]]}}, "a list or an object"),
+        ({"input": {"columns": ["a"], "data": [[{"b": 1}]]}}, "a list or an object"),
     ],
 )
 def test_what_mlv_did_not_write_is_refused(change: dict[str, Any], said: str) -> None:
@@ -108,6 +113,13 @@ def test_another_shape_is_told_as_that() -> None:
     differs = told([[1, 2]], [[1], [2]])
     assert differs
     assert differs.shapes == ("1 x 2", "2 x 1")
+
+
+def test_columns_that_only_read_alike_are_another_shape() -> None:
+    sample = Sample(Table([1]), Table([[1]], ("a, b",)))
+    differs = samples.differences(sample, Table([[1, 2]], ("a", "b")))
+    assert differs
+    assert differs.shapes
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))

@@ -183,13 +183,17 @@ def test_a_model_that_raises_on_loading_is_named(
 
 @pytest.mark.parametrize(
     ("does", "named"),
-    [("os.abort()", "SIGABRT"), ("os._exit(0)", "exit code 0"), ("sys.exit(7)", "SystemExit: 7")],
+    [
+        ("os.abort()", ("loading fraud-v1", "SIGABRT")),
+        ("os._exit(0)", ("loading fraud-v1", "exit code 0")),
+        ("sys.exit(7)", ("model.pkl", "SystemExit: 7")),
+    ],
 )
 def test_a_model_that_ends_python_is_found_and_ends_no_drill(
-    live: ModelRegistry, environment: Environment, does: str, named: str
+    live: ModelRegistry, environment: Environment, does: str, named: tuple[str, str]
 ) -> None:
     environment.becomes(on_load=does)
-    stops(only(live), "load", 1, "loading fraud-v1", named)
+    stops(only(live), "load", 1, *named)
 
 
 def test_a_model_that_hangs_is_ended_at_the_budget(

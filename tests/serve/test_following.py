@@ -322,7 +322,7 @@ def test_a_load_that_hangs_is_told_and_holds_up_no_rollback(
     )
     with live:
         assert gate.reached.wait(PATIENCE)
-        with pytest.raises(NotFound, match="model-v3 has been loading for .* s"):
+        with pytest.raises(NotFound, match=r"model-v3 has been loading for .* s"):
             live.predict(1)
         assert live.status().trouble.startswith("model-v3 has been loading for ")
         two.rollback()

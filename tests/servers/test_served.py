@@ -396,9 +396,103 @@ def test_running_requests_are_answered_when_it_is_told_to_end(
     assert server.process.wait(PATIENCE) == 0
 
 
+def test_a_request_that_comes_slowly_is_answered_by_what_is_live_at_its_end(
+    registry: ModelRegistry, serve: Callable[..., Server]
+) -> None:
+    server, body = serve(), json.dumps({"data": ROWS}).encode()
+    connection = HTTPConnection(server.url.removeprefix("http://"), timeout=PATIENCE)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders()
+    connection.send(body[:5])
+    assert server.get("/live")[0] == 200
+    registry.promote("v2")
+    assert server.get(f"/ready?version=v2&timeout={PATIENCE}")[0] == 200
+    connection.send(body[5:])
+    assert json.load(connection.getresponse())["version"] == "v2"
+    connection.close()
+
+
+class Does:
+    """A model that is what a line of Python gives."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return eval, (self.line,)
+
+
+@pytest.fixture
+def does(registry: ModelRegistry, tmp_path: Path) -> Callable[[str], None]:
+    """``does("lambda X: X")`` puts such a model live, as v3."""
+
+    def make(line: str) -> None:
+        joblib.dump(Does(line), tmp_path / "does.pkl")
+        registry.register(tmp_path / "does.pkl", None)
+        registry.promote("v3")
+
+    return make
+
+
+def test_whatever_a_model_raises_or_answers_is_told_and_ends_nothing(
+    does: Callable[[str], None], serve: Callable[..., Server]
+) -> None:
+    does("lambda X: [exit(0), (_ for _ in ()).throw(KeyboardInterrupt), object()][int(X[0])]"
+         " if X[0] else {'a': 1}")  # fmt: skip
+    server = serve()
+    for body, said in (
+        (b'{"data": [1]}', "RuntimeError: the model raised SystemExit"),
+        (b'{"data": [0]}', "a dict is no table"),
+    ):
+        code, answer = server.post(body)
+        assert (code, answer["detail"].startswith("the model failed")) == (500, True)
+        assert said in server.log.read_text()
+    assert server.get("/ready")[0] == 200
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_model_that_hangs_while_it_is_loaded_stands_in_no_end(
+    does: Callable[[str], None], repo: Path, tmp_path: Path, workers: str
+) -> None:
+    reached = tmp_path / "reached"
+    does(f"[open({str(reached)!r}, 'w').close(), __import__('time').sleep(600)]")
+    argv = [sys.executable, "-P", "-m", "mlv", "serve", "--port", "0", "--workers", workers]
+    log, folder = tmp_path / "log", tmp_path / "temporary"
+    folder.mkdir()
+    env = {**os.environ, "TMPDIR": str(folder)}
+    with log.open("wb") as file, subprocess.Popen(argv, cwd=repo, stderr=file, env=env) as process:
+        end = time.monotonic() + PATIENCE
+        while not reached.exists():
+            assert time.monotonic() < end
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert "Traceback" not in log.read_text()
+    assert list(folder.glob("mlv-serve-*")) == []
+
+
+def test_workers_whose_parent_was_killed_end(
+    registry: ModelRegistry, serve: Callable[..., Server]
+) -> None:
+    server = serve("--workers", "2")
+    server.wait(lambda: server.get("/ready")[1].get("workers") == ["v1", "v1"])
+    workers = server.workers()
+    server.process.kill()
+    server.process.wait(PATIENCE)
+    end = time.monotonic() + PATIENCE
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert server.get("/live")[0] == 0
+    del registry
+
+
 @pytest.mark.parametrize(
     ("body", "code", "said"),
     [
+        (b'{"data": [["a"]], "dtype": "U2000000000"}', 422, "is no type of values"),
         (b"", 400, "not JSON"),
         (b'{"data": [[NaN, 1]]}', 400, "NaN is not a number"),
         (b"[1, 2]", 422, "not an object"),

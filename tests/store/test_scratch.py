@@ -6,17 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mlv import InvalidInput, ModelRegistry
-from mlv.store.scratch import scratch
+from mlv.store.scratch import scratch, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 HOLD = """
 import sys, time
@@ -51,6 +52,42 @@ def test_what_a_killed_process_left_is_swept_and_what_is_at_work_is_not(tmp_path
             assert not os.path.lexists(left)
             assert os.path.lexists(held)
         assert not mine.exists()
+        alive.kill()
+
+
+TEMPORARY = """
+import time
+from mlv.store.scratch import temporary
+with temporary("mlv-test-") as folder:
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills its victims")
+def test_temporary_folders_of_killed_processes_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "else").mkdir()
+    (tmp_path / "mlv-test-link").symlink_to(tmp_path / "else")
+    argv = [sys.executable, "-P", "-c", TEMPORARY]
+    with (
+        subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as dead,
+        subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as alive,
+    ):
+        assert dead.stdout
+        assert alive.stdout
+        left, held = Path(dead.stdout.readline().strip()), Path(alive.stdout.readline().strip())
+        dead.kill()
+        dead.wait()
+        for folder in (left, held, tmp_path / "else"):
+            os.utime(folder, (0, 0))
+        with temporary("mlv-test-") as mine:
+            assert (left.exists(), held.exists(), mine.parent) == (False, True, tmp_path)
+        assert not mine.exists()
+        assert (tmp_path / "else").is_dir()
         alive.kill()
 
 
