@@ -64,7 +64,8 @@ VOICE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("click", "rich"), CLI),
     # A program gets the environment, less a hook's repository.
     **dict.fromkeys(("os.environ", "os.getenv", "os.putenv"), (*CLI, "mlv/store/process.py")),
-    **dict.fromkeys(("os.system", "os.popen", "os._exit"), ()),
+    **dict.fromkeys(("os.system", "os.popen"), ()),
+    "os._exit": ("mlv/cli/serving.py",),  # a model that hangs would keep a server from ending
 }
 
 # The domain decides; it neither reads nor writes nor looks at the clock. What it may import is
