@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mlv.serve.live import LiveModel
 
 _GRACE = 30  # seconds that running requests have when the server ends
-# Seconds in which a worker answers its parent, which ends it otherwise. Python's own loading of a
-# large pickle lets no other thread run.
-_PULSE = 120
+# Seconds in which a worker answers its parent, which ends it otherwise. While Python loads a large
+# pickle no other thread runs; but a worker that dies as it is asked is replaced that late.
+_PULSE = 20
 _BACKLOG = 2048
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 _LOGS: dict[str, Any] = {
