@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlv import ConfigError, IntegrityError, InvalidInput, RegistryError
+from mlv import ConfigError, IntegrityError, InvalidInput, ProgramError, RegistryError
 from mlv.domain.dvcconfig import Storage, merged
 from mlv.pulling import RemoteRegistry
 from tests.pulling.conftest import commit_config
@@ -69,6 +69,23 @@ def test_a_server_learns_no_command_and_no_password_by_a_remotes_name() -> None:
     assert isinstance(kept, Storage)
     assert kept.is_own
     assert kept.remotes["storage"] == stated["remote"]["storage"]
+
+
+def test_what_a_server_was_not_told_is_named_where_it_refuses(
+    published: Published, home: Path
+) -> None:
+    config = published.clone / ".dvc" / "config"
+    config.write_text(
+        "[core]\n    remote = storage\n['remote \"storage\"']\n    url = http://h:x/\n"
+    )
+    commit_config(published)
+    with (home / ".config" / "dvc" / "config").open("a") as own:
+        own.write("['remote \"storage\"']\n    user = ada\n    password = secret-word\n")
+    with pytest.raises(ProgramError) as refused:
+        pulled(published)
+    assert refused.value.hint.startswith("password of your DVC configuration went to no address")
+    assert "dvc remote modify --global storage url URL" in refused.value.hint
+    assert "secret-word" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

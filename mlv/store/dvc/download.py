@@ -7,7 +7,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from mlv.errors import ProgramError
+from mlv.errors import ProgramError, RegistryError
 from mlv.store.dvc.asking import asking, callback
 from mlv.store.dvc.connections import bound, hang_up
 from mlv.store.dvc.parts import Parts
@@ -67,9 +67,10 @@ class FileSystemRemote:
 
     def __init__(self, storage: Storage) -> None:
         self._name = storage.name
+        self._withheld = storage.withheld
         facts = storage.remotes[storage.name]
         self._url = str(facts["url"])
-        with asking("open it", lambda error: told(error, "open it", self._name, self._url)):
+        with asking("open it", lambda error: self._told(error, "open it")):
             from dvc.fs import get_cloud_fs
 
             kind, config, self._root = get_cloud_fs({"remote": storage.remotes}, name=self._name)
@@ -82,9 +83,20 @@ class FileSystemRemote:
 
     def download(self, md5s: list[str], folder: Path, progress: Progress, arrived: Arrived) -> None:
         """See `Downloader`."""
-        with asking("fetch objects", lambda e: told(e, "fetch objects", self._name, self._url)):
+        with asking("fetch objects", lambda error: self._told(error, "fetch objects")):
             run = self._in_tasks if self._fs.fs.async_impl else self._in_threads
             run(md5s, folder, progress, arrived)
+
+    def _told(self, error: Exception, what: str) -> RegistryError:
+        """Word an error; also name what the user states and this address was not told."""
+        worded = told(error, what, self._name, self._url)
+        if self._withheld:
+            worded.hint = (
+                f"{', '.join(self._withheld)} of your DVC configuration went to no address that "
+                f"only the repository names: if it is right, dvc remote modify --global "
+                f"{self._name} url URL; {worded.hint}"
+            )
+        return worded
 
     def _connect(self) -> None:
         """Make the one client: tasks that find none would each make their own."""
