@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 import mlv
-from mlv import ConfigError, IntegrityError, NotFound, StatusError
+from mlv import ConfigError, IntegrityError, ModelRegistry, NotFound, StatusError
 from mlv.pulling import RemoteRegistry
 from tests.pulling.conftest import commit_config
 
@@ -218,6 +219,32 @@ def test_versions_that_must_be_signed_are_refused_unsigned(
     far = RemoteRegistry(published.url, cache=published.cache)
     with pytest.raises(IntegrityError, match="the tag fraud-v1 is not signed"):
         far.artifacts("@production")
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+def test_a_version_that_is_signed_as_it_must_be_is_handed_out(
+    published: Published, git: Callable[..., str], tmp_path: Path
+) -> None:
+    key, clone = tmp_path / "ada", published.clone
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)]
+    subprocess.run(argv, check=True)
+    with (clone / "mlv.yaml").open("a") as config:
+        config.write("require_signed: versions\nallowed_signers: allowed_signers\n")
+    public = key.with_suffix(".pub").read_text()
+    (clone / "allowed_signers").write_text(f"ada@example.com {public}")
+    for name, value in (("gpg.format", "ssh"), ("user.signingKey", key), ("tag.gpgSign", "true")):
+        git(clone, "config", name, str(value))
+    git(clone, "add", "mlv.yaml", "allowed_signers")
+    git(clone, "commit", "--quiet", "--message", "Ask for signatures")
+    registry = ModelRegistry(clone, "fraud")
+    registry.register(tmp_path / "model.pkl", None, {"auc": 0.9})
+    registry.promote("v3")
+    registry.push()
+    far = RemoteRegistry(published.url, "fraud", cache=published.cache)
+    given = far.artifacts("@production")["model"]
+    assert given.read_bytes() == (tmp_path / "model.pkl").read_bytes()
+    with pytest.raises(IntegrityError, match="the tag fraud-v1 is not signed"):
+        far.artifacts("v1")
 
 
 def test_a_branch_of_a_signed_registry_that_was_forced_back_is_refused(
