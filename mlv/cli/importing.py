@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlv.cli import show
-from mlv.cli.options import PUSH, Session, command
-from mlv.domain.names import name_of
+from mlv.cli.options import PUSH, Session, command, split_pairs
+from mlv.domain.names import check_model, name_of
+from mlv.errors import InvalidInput
 
 if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
@@ -42,6 +43,72 @@ def store_command(
     )
     if session.as_json:
         show.as_json(done)
+
+
+_GTO_MODEL = click.option(
+    "-m", "--model", "models", metavar="NAME[=MODEL]", multiple=True,
+    help="One of GTO's artifacts, and what it is called here; else all.",
+)  # fmt: skip
+_STAGE = click.option(
+    "--stage", "stages", metavar="NAME=STATUS", multiple=True,
+    help="What a stage means: production, staging or registered.",
+)  # fmt: skip
+_PATH = click.option(
+    "--path", "paths", metavar="NAME=PATH", multiple=True,
+    help="Where an artifact lies, if no dvc.yaml or artifacts.yaml says so.",
+)  # fmt: skip
+_SKIP = click.option(
+    "--skip", metavar="NAME@VERSION", multiple=True, help="Leave a version out; repeatable."
+)
+
+
+@command(_GTO_MODEL, _STAGE, _PATH, _SKIP, INTO_EXISTING, DRY_RUN, PUSH, model=False)
+def gto_command(
+    session: Session,
+    models: tuple[str, ...],
+    stages: tuple[str, ...],
+    paths: tuple[str, ...],
+    skip: tuple[str, ...],
+    into_existing: bool,
+    dry_run: bool,
+    push: bool | None,
+) -> None:
+    """Bring in what GTO's tags in this repository register: fraud@v1.2.3, fraud#prod.
+
+    Versions are numbered in the order of their registration. The tags stay.
+    """
+    from mlv.bridges import gto
+
+    called = {name: model for name, _, model in (each.partition("=") for each in models)}
+    statuses = split_pairs("--stage", stages, "NAME=STATUS")
+    for stage, status in statuses.items():
+        if status not in gto.STATUSES:
+            known = ", ".join(gto.STATUSES)
+            raise InvalidInput(f"--stage {stage}={status}: {status!r} is none of {known}")
+    wanted = gto.Wanted(list(called), statuses, split_pairs("--path", paths, "NAME=PATH"), skip)
+    registry = session.open()
+    with gto.reading(registry.path, wanted) as found:
+        names = {each.name: called.get(each.name) or each.model for each in found}
+        _refuse_one_twice(names)
+        facts = [
+            bring_in(
+                session, session._replace(model=check_model(names[each.name])).open(),
+                each.incoming, into_existing=into_existing, dry_run=dry_run, push=push,
+            )
+            for each in found
+        ]  # fmt: skip
+    if session.as_json:
+        show.as_json(facts)
+
+
+def _refuse_one_twice(names: dict[str, str]) -> None:
+    for name, model in names.items():
+        same = [other for other, called in names.items() if called == model and other != name]
+        if same:
+            raise InvalidInput(
+                f"{name} and {same[0]} would both be the model {model!r}",
+                hint=f"--model {name}=... says what it is called here",
+            )
 
 
 def bring_in(
@@ -139,3 +206,4 @@ def import_command() -> None:
 
 
 import_command.add_command(store_command)
+import_command.add_command(gto_command)

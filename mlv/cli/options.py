@@ -14,7 +14,7 @@ from mlv.errors import InvalidInput
 from mlv.registry import ModelRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from click.shell_completion import CompletionItem
 
@@ -99,6 +99,17 @@ def _model(value: str | None, command_name: str) -> str | None:
             else "mlv list shows the models",
         )
     return value
+
+
+def split_pairs(option: str, values: Iterable[str], form: str) -> dict[str, str]:
+    """Read values of an option that is given several times, each a name with a text."""
+    found = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise InvalidInput(f"{option} {value!r} is not {form}")
+        found[name] = text
+    return found
 
 
 def complete_ref(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

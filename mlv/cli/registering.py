@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlv.cli import show
-from mlv.cli.options import PUSH, Session, command
+from mlv.cli.options import PUSH, Session, command, split_pairs
 from mlv.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def register_command(
     if given is not None:
         sources["preprocessor"] = given
     sources.update({role: registry.path / path for role, path in stated.artifacts.items()})
-    further = _pairs("--artifact", artifacts, "ROLE=PATH")
+    further = split_pairs("--artifact", artifacts, "ROLE=PATH")
     for role in further.keys() & {"model", "preprocessor"}:
         raise InvalidInput(f"--artifact {role}=... is not a further artifact")
     sources.update({role: session.path(path) for role, path in further.items()})
@@ -116,19 +116,9 @@ def _stated_preprocessor(registry: ModelRegistry, stated: ModelConfig) -> Path |
     return registry.path / stated.preprocessor
 
 
-def _pairs(option: str, values: Iterable[str], form: str) -> dict[str, str]:
-    pairs = {}
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals or not name:
-            raise InvalidInput(f"{option} {value!r} is not {form}")
-        pairs[name] = text
-    return pairs
-
-
 def _numbers(values: Iterable[str]) -> dict[str, float]:
     numbers: dict[str, float] = {}
-    for name, text in _pairs("--metric", values, "NAME=NUMBER").items():
+    for name, text in split_pairs("--metric", values, "NAME=NUMBER").items():
         try:
             numbers[name] = float(text)
         except ValueError:
@@ -141,7 +131,7 @@ def _metadata(values: Iterable[str]) -> dict[str, Any]:
     from mlv.domain.manifest import NUMERIC_METADATA
 
     metadata: dict[str, Any] = {}
-    for key, text in _pairs("--meta", values, "KEY=VALUE").items():
+    for key, text in split_pairs("--meta", values, "KEY=VALUE").items():
         metadata[key] = text
         if NUMERIC_METADATA.fullmatch(key):
             try:

@@ -73,7 +73,8 @@ def plan(
     in_order = sorted(incoming.versions, key=lambda each: each.number)
     highest = max(taken, default=0)
     new = [each.number for each in in_order if each.number not in here]
-    keep = not foreign or not new or new[0] > highest
+    are_free = not foreign and not taken.intersection(new)
+    keep = not new or new[0] > highest or are_free
     start = highest + 1
     numbers = dict(zip(new, new if keep else range(start, start + len(new)), strict=True))
     planned = [

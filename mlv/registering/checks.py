@@ -63,7 +63,7 @@ def check_source(role: str, source: Path, top: Path) -> None:
     if (top / FOLDER) in (source, *source.parents):
         raise InvalidInput(
             f"{source} lies in {FOLDER}/, where mlv keeps what is registered",
-            hint="register the file that training wrote",
+            hint="register the file that training wrote; move a registry that lies there elsewhere",
         )
     if source.is_file() and not facts.st_size:
         raise InvalidInput(f"{source} is empty", hint="did training finish?")

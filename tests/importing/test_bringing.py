@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,6 +150,22 @@ def test_what_was_decided_since_stands_when_more_comes_in(
     assert registry.current_version() == "v1"
     assert registry.get_manifest("v3")["status"] == "yanked"
     assert notes == ["fraud-v4 is live there: mlv promote fraud-v4 puts it live here"]
+
+
+def test_one_that_turns_up_between_others_takes_the_next_number(
+    repo: Path, origin: Callable[..., Origin]
+) -> None:
+    """Numbers that a reader gives by date may shift; what is here keeps its own."""
+    made = origin(1, 2)
+    first, second = made.versions
+    registry = opened(repo)
+    registry.bring_in(made.model(current=2, previous=1))
+    made.versions = (first, made.version(2, seed=9), replace(second, number=3))
+    registry.bring_in(made.model(current=3, previous=1))
+    assert names(registry) == ["v1", "v2", "v3"]
+    sums = [registry.get_manifest(name)["model_sha256"] for name in ("v2", "v3")]
+    assert sums == [second.checksums["model"], made.versions[1].checksums["model"]]
+    assert registry.current_version() == "v2"
 
 
 # Into a model that has versions --------------------------------------------------------------

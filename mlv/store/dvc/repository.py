@@ -129,6 +129,21 @@ class Dvc:
         _refuse_split_index(self._layout)
         return outputs_of(self._repo, commit)
 
+    def bring_committed(self, commit: str, path: str, target: Path, progress: Progress) -> bool:
+        """Place what DVC keeps at a path of a commit's tree at ``target``; whether it keeps any.
+
+        `NotFound` if no copy of it is left.
+        """
+        for output in self.outputs(commit):
+            if f"{path}/".startswith(f"{output.path}/"):
+                from mlv.store.dvc.committed import Keeper
+
+                inside = path[len(output.path) :].strip("/")
+                keeper = Keeper(self._repo, output, self.remote, self.remote_name() or "")
+                keeper.bring(inside, target, progress)
+                return True
+        return False
+
     def fetch(self, md5s: list[str], name: str, progress: Progress) -> None:
         """Bring objects from the DVC remote into the cache, of directories also their files."""
         for _ in ("directories' listings and files", "the files that these list"):
