@@ -67,7 +67,7 @@ def count(port: int) -> None:
             f"add rule inet wire out tcp {end} {port} counter name clients\n"
             for end in ("sport", "dport")
         )
-        subprocess.run(["nft", "-f", "-"], input=TABLE + rules, text=True, check=True)
+        subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
 
 
 def on_wire() -> int:
@@ -241,6 +241,8 @@ def main() -> None:
         os.environ[INSIDE] = "1"
         up = f"ip link set lo up 2>/dev/null || ifconfig lo up; exec {argv}"
         os.execvp("unshare", ["unshare", "--net", "sh", "-c", up])  # noqa: S606 - our own words
+    if INSIDE in os.environ:
+        subprocess.run(["nft", "-f", "-"], input=TABLE, text=True, check=True)
     heads = ("where", "what", "clone, checkout, dvc pull", "mlv pull", "ratio", "again", "cores")
     print(f"| {' | '.join((*heads, 'wire', 'memory'))} |\n{'|---' * 9}|")
     with tempfile.TemporaryDirectory(dir=options.keep) as top:
