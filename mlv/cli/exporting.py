@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mlv.cli import show
+from mlv.cli.exporting_mlflow import mlflow_command
 from mlv.cli.options import Session, command, ref_argument
 
 
@@ -34,3 +35,4 @@ def hf_folder_command(session: Session, ref: str, out: str) -> None:
 
 
 export_command.add_command(hf_folder_command)
+export_command.add_command(mlflow_command)

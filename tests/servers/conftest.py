@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import hooks, s3, sshd, web
+from tests.servers import hooks, mlflow, s3, sshd, web
 from tests.servers.proxy import Proxy
 from tests.servers.sharing import DvcServer, GitServer, Shared, dvc_config
 
@@ -69,6 +69,18 @@ def git_http() -> Iterator[web.GitOverHttp]:
 def dvc_http() -> Iterator[web.DvcOverHttp]:
     """Run an HTTP server of DVC remotes, with passwords."""
     with web.serving_dvc() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", name="mlflow", params=sorted(mlflow.RELEASES, reverse=True))
+def run_mlflow(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    caller_env: dict[str, str],
+) -> Iterator[mlflow.Mlflow]:
+    """Run an MLflow server, of 3 and of 2."""
+    folder = tmp_path_factory.mktemp(f"mlflow-{request.param}")
+    with mlflow.serving(folder, request.param, caller_env) as server:
         yield server
 
 

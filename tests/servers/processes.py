@@ -56,7 +56,9 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(argv: list[str], folder: Path, *, answers: Callable[[], bool]) -> Iterator[int]:
+def running(
+    argv: list[str], folder: Path, *, answers: Callable[[], bool], patience: float = PATIENCE
+) -> Iterator[int]:
     """Run a server while the block lasts, and give its pid; ``folder/log`` is what it says.
 
     It dies with whoever started it, however that ends.
@@ -74,7 +76,7 @@ def running(argv: list[str], folder: Path, *, answers: Callable[[], bool]) -> It
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not answers():
             if server.poll() is not None or time.monotonic() > deadline:
                 said = (folder / "log").read_text(errors="replace")[-4000:]
