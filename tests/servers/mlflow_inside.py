@@ -206,7 +206,7 @@ def log(**how: Any) -> str:
     return log_to_mlflow(**how)
 
 
-def stage(name: str, version: int, stage: str) -> dict[str, Any]:  # noqa: A002 - as it is called
+def stage(name: str, version: int, stage: str) -> dict[str, Any]:
     """Move a version; give every version's stage, and the aliases."""
     transition_model_stage(name, version, stage)
     client = mlflow.MlflowClient()
