@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import urllib.request
 from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -114,7 +115,7 @@ def serving(folder: Path, release: str, env: Mapping[str, str]) -> Iterator[Mlfl
     ]
     words = ["env", *(f"{name}={value}" for name, value in QUIET.items()), *argv]
     with (
-        running(words, folder, answers=lambda: _answers(url), patience=300),
+        running(words, folder, answers=lambda: _answers(port), patience=300),
         _inside(python, folder, url) as inside,
     ):
         yield Mlflow(url, port, python, inside)
@@ -145,9 +146,12 @@ def _inside(python: Path, folder: Path, url: str) -> Iterator[subprocess.Popen[s
             process.kill()
 
 
-def _answers(url: str) -> bool:
+def _answers(port: int) -> bool:
+    connection = HTTPConnection(LOOPBACK, port, timeout=5)
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
-            return bool(response.status == 200)
-    except OSError:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()

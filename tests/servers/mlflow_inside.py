@@ -39,7 +39,7 @@ class Writes:
 
     def __init__(self) -> None:
         self.count = 0
-        self.dies_at: int | None = None
+        self.begin()
         self._send = requests.Session.send
         requests.Session.send = self.send  # type: ignore[method-assign, assignment]
 
@@ -50,10 +50,13 @@ class Writes:
                 say({"at": f"{request.method} {path.rpartition('/api')[2]}"})
                 os.kill(os.getpid(), signal.SIGKILL)
             self.count += 1
-        return self._send(SESSION, request, **how)
+        return self._send(self.session, request, **how)
+
+    def begin(self, dies_at: int | None = None) -> None:
+        """Begin anew in a child, which shares no connection with its parent."""
+        self.session, self.dies_at = requests.Session(), dies_at
 
 
-SESSION = requests.Session()
 WRITES = Writes()
 
 
@@ -86,7 +89,7 @@ def killed(folder: str, args: list[str], at: int) -> str:
         os.close(receive)
         global ANSWERS  # noqa: PLW0603 - a child says to its parent what kills it
         ANSWERS = os.fdopen(send, "w")
-        WRITES.dies_at = at
+        WRITES.begin(at)
         done = mlv(folder, args)
         say({"at": "" if done["returncode"] == 0 else f"failed: {done['stderr']}"})
         os._exit(0)
@@ -97,8 +100,11 @@ def killed(folder: str, args: list[str], at: int) -> str:
     return str(json.loads(answer)["at"])
 
 
-def race(folder: str, args: list[str], runners: int) -> list[int]:
-    """Run the command line in several children that reach each writing step at the same time."""
+def race(folder: str, args: list[str], runners: int) -> list[str]:
+    """Run the command line in several children that reach each writing step at the same time.
+
+    Give what each of them had to complain of.
+    """
     import multiprocessing
 
     many = multiprocessing.get_context("fork")
@@ -114,17 +120,22 @@ def race(folder: str, args: list[str], runners: int) -> list[int]:
 
         return wait_first
 
+    said = many.Queue()
+
     def run() -> None:
+        WRITES.begin()
         for name in barriers:
             setattr(Server, name, together(name))
-        sys.exit(mlv(folder, args)["returncode"])
+        done = mlv(folder, args)
+        said.put(done["stderr"] if done["returncode"] else "")
 
     children = [many.Process(target=run) for _ in range(runners)]
     for child in children:
         child.start()
+    found = [said.get(timeout=240) for _ in children]
     for child in children:
-        child.join(240)
-    return [child.exitcode if child.exitcode is not None else -1 for child in children]
+        child.join()
+    return found
 
 
 def show(name: str, given: list[list[float]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mlv import ModelRegistry
+from tests.test_docs import MLFLOW, Document, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,9 +157,7 @@ def check_version(world: World, version: dict[str, Any]) -> None:
     assert files["preprocessor.pkl"] == sha256(world.scaler)
     assert files["tokenizer/inner/words.txt"] == hashlib.sha256(b"words").hexdigest()
     record = world.registry.artifacts("v2")["manifest"]
-    assert files["manifest.json"] == sha256(record) and tags["mlv.manifest_sha256"] == sha256(
-        record
-    )
+    assert files["manifest.json"] == tags["mlv.manifest_sha256"] == sha256(record)
 
 
 def test_one_version_is_exported_alone_and_another_registry_is_not_mixed_in(
@@ -171,13 +170,13 @@ def test_one_version_is_exported_alone_and_another_registry_is_not_mixed_in(
     assert [each["tags"]["mlv.tag"] for each in shown["versions"]] == ["fraud-v3", "fraud-v1"]
     assert shown["aliases"] == {"champion": 1, "fraud-v3": 1, "fraud-v1": 2}
     other = tmp_path / "other"
-    git(tmp_path, "clone", "--quiet", str(world.repo), str(other))
-    git(other, "tag", "--delete", "fraud-v1")
-    git(other, "checkout", "--quiet", "--detach", "fraud-v2^")
+    other.mkdir()
+    git(other, "init", "--quiet")
     stranger = ModelRegistry.init(other, "fraud")
     stranger.register(world.models[5], None, {"roc_auc": 0.1})
-    done = world.mlflow.mlv(other, "export", "mlflow", "--model", "fraud", "--name", "alone")
-    assert done.returncode == 1
+    done = world.mlflow.mlv(other, "export", "mlflow", "--name", "alone")
+    assert (done.returncode, done.writes) == (1, 0)
+    assert "is another fraud-v1 than the one here" in done.stderr
 
 
 def test_killed_anywhere_it_is_finished_the_next_time(
@@ -206,8 +205,8 @@ def test_killed_anywhere_it_is_finished_the_next_time(
     assert seen[-1] == ""
     assert all(seen[:-1])
     steps = " ".join(seen)
-    for step in ("experiments/create", "runs/create", "log-batch", "mlflow-artifacts", "runs/update",
-                 "model-versions/create", "registered-models/alias"):  # fmt: skip
+    for step in ("experiments/create", "runs/create", "log-batch", "mlflow-artifacts",
+                 "runs/update", "model-versions/create", "registered-models/alias"):  # fmt: skip
         assert step in steps
 
 
@@ -225,8 +224,8 @@ def without_ids(shown: dict[str, Any]) -> dict[str, Any]:
 
 def test_two_at_once_leave_what_one_would(world: World) -> None:
     args = ["export", "mlflow", "--name", "raced", "--quiet"]
-    codes = world.mlflow.ask("race", folder=str(world.repo), args=args, runners=2)
-    assert codes == [0, 0]
+    said = world.mlflow.ask("race", folder=str(world.repo), args=args, runners=2)
+    assert said == ["", ""]
     shown = world.shown("raced")
     tags = [each["tags"]["mlv.tag"] for each in shown["versions"]]
     assert tags == [f"fraud-v{n}" for n in (1, 2, 3, 4, 5)]
@@ -289,7 +288,8 @@ def test_a_training_run_is_logged_and_its_version_moved(tmp_path: Path, mlflow: 
     mlflow.ask("estimator", path=str(model), factor=7.0)
     scaler.write_bytes(b"scaler")
     log.write_text(json.dumps({
-        "run_id": "2026-05-01-a", "winner_config": {"model": {"depth": 3, "loss": "log"}, "seed": 1},
+        "run_id": "2026-05-01-a",
+        "winner_config": {"model": {"depth": 3, "loss": "log"}, "seed": 1},
         "val_metrics": {"roc_auc": 0.91, "note": "good"}, "cv_roc_auc_mean": 0.9,
         "cv_roc_auc_std": None, "data_window": "last_90_days", "git_commit": "a" * 40,
     }))  # fmt: skip
@@ -298,8 +298,8 @@ def test_a_training_run_is_logged_and_its_version_moved(tmp_path: Path, mlflow: 
         "experiment_name": "training", "registry_name": "trained",
     }  # fmt: skip
     run_ids = [mlflow.ask("log", **how) for _ in range(2)]
-    moved = [mlflow.ask("stage", name="trained", version=v, stage=s)
-             for v, s in ((1, "Staging"), (1, "production"), (2, "Staging"), (2, "Production"))]  # fmt: skip
+    steps = ((1, "Staging"), (1, "production"), (2, "Staging"), (2, "Production"))
+    moved = [mlflow.ask("stage", name="trained", version=v, stage=s) for v, s in steps]
     assert [each["aliases"] for each in moved] == [
         {"challenger": 1}, {"champion": 1}, {"champion": 1, "challenger": 2}, {"champion": 2},
     ]  # fmt: skip
@@ -333,3 +333,24 @@ def test_an_mlflow_that_is_away_is_said_so(
     assert f"error: MLflow at http://127.0.0.1:{between.port}" in done.stderr
     assert "secret" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_document_shows_what_is_printed(
+    home: Path, tmp_path: Path, mlflow: Mlflow, caller_env: dict[str, str]
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, module in {"mlv": "-P -m mlv", "python": ""}.items():
+        script = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {mlflow.python} {module} "$@"\n'
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
+    env = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "MLFLOW_TRACKING_URI": mlflow.url,
+    }
+    text = MLFLOW.read_text(encoding="utf-8")
+    with Shell(home, tmp_path, env=env) as shell:
+        real = Document(shell, MLFLOW.name, update=bool(caller_env.get("UPDATE_DOCS"))).run(text)
+    if caller_env.get("UPDATE_DOCS"):
+        MLFLOW.write_text(real, encoding="utf-8")

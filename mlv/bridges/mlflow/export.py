@@ -188,7 +188,7 @@ class _Export:
                     {**wanted.tags, FILES: files}, wanted.description,
                 )  # fmt: skip
                 found = server.find(self._name, tag)
-        except ProgramError:
+        except (NotFound, ProgramError):
             found = server.find(self._name, tag)  # another may have finished it, and swept ours
             if not found:
                 raise

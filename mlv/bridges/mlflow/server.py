@@ -55,6 +55,7 @@ class Server:
 
     def __init__(self, mlflow: Any, uri: str) -> None:
         self._client = mlflow.MlflowClient(uri)
+        self._given = uri
         self.uri = without_credentials(uri) or uri
         self.version = str(mlflow.__version__)
         self._refusals = (mlflow.exceptions.MlflowException, OSError)
@@ -70,7 +71,7 @@ class Server:
             code = getattr(error, "error_code", "")
             if unless and code == unless:
                 return
-            said = str(error).strip().partition("\n")[0]
+            said = str(error).strip().partition("\n")[0].replace(self._given, self.uri)
             absent = code in (_ABSENT, "NOT_FOUND")
             kind = NotFound if absent else ProgramError
             raise kind(

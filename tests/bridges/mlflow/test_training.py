@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import pytest
@@ -15,6 +14,9 @@ from sklearn.linear_model import LinearRegression
 from mlv.bridges.mlflow import folder, log_to_mlflow, transition_model_stage
 from mlv.bridges.mlflow.training import parse
 from mlv.errors import ConfigError, InvalidInput
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOG: dict[str, Any] = {
     "run_id": "r1",
