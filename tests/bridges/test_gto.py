@@ -141,6 +141,46 @@ def test_bytes_that_git_itself_keeps_come_from_git(repo: Path, git: Run, dvc: Ru
     assert registry.get_manifest("v1")["model_sha256"] == sha256
 
 
+def test_bytes_that_an_older_dvc_keeps_come_from_its_cache(repo: Path, git: Run, dvc: Run) -> None:
+    made = Artifacts(repo, git, dvc)
+    made.version("v1.0.0")
+    data = b"line\r\nline\n"  # whose line ends it made the same before it hashed them
+    md5 = hashlib.md5(data.replace(b"\r\n", b"\n")).hexdigest()  # noqa: S324 - DVC's address
+    place = repo / ".dvc" / "cache" / md5[:2] / md5[2:]
+    place.parent.mkdir(parents=True)
+    place.write_bytes(data)
+    note = f"outs:\n- md5: {md5}\n  path: model.pkl\n"
+    (repo / "models" / "model.pkl.dvc").write_text(note)
+    git(repo, "commit", "--quiet", "--all", "--message", "As DVC 2 wrote it")
+    api.register(str(repo), "fraud", "HEAD", version="v1.1.0")
+    registry = opened(repo)
+    with found(repo) as all_of_them:
+        registry.bring_in(all_of_them["fraud"].incoming)
+    assert registry.get_manifest("v2")["model_sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_folder_comes_in_whole_and_a_link_not_at_all(repo: Path, git: Run, dvc: Run) -> None:
+    made = Artifacts(repo, git, dvc)
+    folder = repo / "net"
+    (folder / "layers").mkdir(parents=True)
+    (folder / "net.json").write_text("{}")
+    (folder / "layers" / "one.bin").write_bytes(b"1")
+    made.version("v1.0.0", keep=False)
+    (repo / "away").symlink_to("/etc/hostname")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "A link")
+    registry = opened(repo)
+    with found(repo, ALL._replace(paths={"fraud": "net"})) as all_of_them:
+        registry.bring_in(all_of_them["fraud"].incoming)
+    assert registry.get_manifest("v1")["artifacts"]["model"]["nfiles"] == 2
+    api.register(str(repo), "fraud", "HEAD", version="v1.1.0")
+    with (
+        found(repo, ALL._replace(paths={"fraud": "away"})) as all_of_them,
+        pytest.raises(InvalidInput, match=r"v2 cannot come in: away at .* is a link"),
+    ):
+        registry.bring_in(all_of_them["fraud"].incoming)
+
+
 def test_a_damaged_object_is_not_taken_for_the_model(artifacts: Artifacts, git: Run) -> None:
     md5 = hashlib.md5(artifacts.bytes["v1.0.0"]).hexdigest()  # noqa: S324 - DVC's address of it
     path = artifacts.repo / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
