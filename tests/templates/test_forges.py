@@ -379,3 +379,14 @@ def test_the_hooks_for_pre_commit_are_commands_that_there_are(mlv: Mlv, tmp_path
         program, command = hook["entry"].split()
         assert program == "mlv"
         assert mlv(tmp_path, command, "--help").returncode == 0
+
+
+def test_what_was_deployed_is_shown_in_mlflow_where_there_is_one(written: Path) -> None:
+    deploy = yaml.safe_load((written / ".github/workflows/mlv-deploy.yml").read_text())
+    step = deploy["jobs"]["deploy"]["steps"][-1]
+    assert "vars.MLFLOW_TRACKING_URI != ''" in step["if"]
+    jobs = yaml.safe_load((written / ".gitlab/mlv.gitlab-ci.yml").read_text())
+    script = next(each for each in jobs["mlv-deploy"]["script"] if "MLFLOW" in each)
+    assert '-n "${MLFLOW_TRACKING_URI:-}"' in script
+    for text in (step["run"], script):
+        assert "mlv export mlflow --all" in text
