@@ -42,13 +42,13 @@ class Bundles(Opened):
             return packing.bundle(self._versions, request, self._notify, self._progress)
 
     def _tell_unpublished(self, named: list[Version]) -> None:
-        """Tell of versions whose numbers may become another's."""
+        """Tell of versions whose numbers may still become another's."""
         kept = self._versions.kept_ids() if self.has_remote() else {}
         for version in named:
             if version in kept:
                 self._notify(
-                    f"{version.tag} is not published: mlv push {version.tag} first, or somebody "
-                    "else may take its number"
+                    f"{version.tag} may not be published: mlv push {version.tag} first, or "
+                    "somebody else may take its number"
                 )
 
     @classmethod

@@ -42,7 +42,7 @@ def kills(
         step = killer(made.repo, method, *map(str, arguments), at=at, **how)
         yield step
         if not step:
-            assert at > 5
+            assert at > 3
             return
 
 
@@ -52,7 +52,7 @@ def check_whole(folder: Path, git: Git, version: str, seed: int) -> None:
     assert registry.load()["model"]["seed"] == seed
     assert git(folder, "status", "--porcelain") == ""
     assert not (folder / ".mlv-unbundle").exists()
-    assert registry.verify("@production")["model"] == "ok"
+    assert set(registry.verify("@production").values()) == {"ok"}
 
 
 def test_unbundling_into_an_empty_folder(
@@ -60,9 +60,9 @@ def test_unbundling_into_an_empty_folder(
 ) -> None:
     folder = tmp_path / "world" / "new"
     folder.parent.mkdir()
-    for step in kills(killer, made, "unbundle", made.file, folder, world=folder.parent):
-        if step and (folder / ".git").exists():
-            assert "/.git" in step or "mlv-unbundle" in step, step
+    for _ in kills(killer, made, "unbundle", made.file, folder, world=folder.parent):
+        if (folder / ".git").exists():
+            assert ModelRegistry(folder, "fraud", notify=quiet).load()["model"]["seed"] == 2
         ModelRegistry.unbundle(made.file, folder, notify=quiet)
         check_whole(folder, git, "v2", 2)
         shutil.rmtree(folder)
