@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,9 @@ class Bundles(Opened):
         from mlv.bundling.unpacking import Order
         from mlv.store.noprogress import no_progress
 
-        source, folder, order = Path(file).absolute(), Path(path), Order(branch, dry_run)
+        # As it was typed: a folder that is to be made cannot be gone through yet.
+        source = Path(os.path.normpath(Path(file).absolute()))
+        folder, order = Path(path), Order(branch, dry_run)
         if not _is_in_git(folder):
             made = founding.found(folder.absolute(), source, order, progress or no_progress)
             if made is not None:
