@@ -285,4 +285,4 @@ def test_the_commands(
     assert "nothing was changed" in dry.stdout
     done = json.loads(mlv(tmp_path / "storage", "unbundle", "../fraud.mlv", "--json").stdout)
     assert (done["new"], done["commit"]) == (True, told["commit"])
-    assert mlv(tmp_path / "storage", "current", "-qm", "fraud").stdout == "fraud-v2\n"
+    assert mlv(tmp_path / "storage", "current", "-qm", "fraud").stdout == "v2\n"
