@@ -2,7 +2,7 @@
 # On Windows see CONTRIBUTING.md.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers test-forge test-fresh bench lint types format clean
+.PHONY: help demo test test-servers test-forge test-fresh lint types format clean
 
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -23,8 +23,7 @@ test: lint types ## every check and the whole test suite; ARGS="-k name" narrows
 test-servers: $(SERVERS) ## what takes longer: real servers, workflows, and kills at every step
 	@for program in sshd rsync; do PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || { \
 	    echo "make $@ needs $$program: apt-get install openssh-server rsync" >&2; exit 1; }; done
-	$(BIN)/python -m pytest tests/servers tests/bundling/test_kills.py \
-	    tests/sharing/test_kills.py tests/proposing/test_kills.py \
+	$(BIN)/python -m pytest tests/servers tests/sharing/test_kills.py tests/proposing/test_kills.py \
 	    -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-forge: $(READY) ## pull requests on a real forge, Pagure; as root, and some minutes
@@ -32,9 +31,6 @@ test-forge: $(READY) ## pull requests on a real forge, Pagure; as root, and some
 
 test-fresh: $(READY) ## a new machine that has Python, Git and mlv alone; as root, and some minutes
 	$(BIN)/python -m pytest tests/fresh $(ARGS)
-
-bench: $(READY) ## mlv beside its peers, in short; ARGS="--peers mlv,GTO" says which
-	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check

@@ -68,7 +68,6 @@ LATER = {
     HERE / "forge": "forge",
     HERE / "fresh": "fresh",
     HERE / "servers": "servers",
-    HERE / "bundling" / "test_kills.py": "servers",
     HERE / "sharing" / "test_kills.py": "servers",
     HERE / "proposing" / "test_kills.py": "servers",
 }

@@ -24,16 +24,7 @@ LAYERS = (
     ("registry",),
     ("proposing",),
     ("review",),
-    (
-        "audit",
-        "bundling",
-        "doctor",
-        "drill",
-        "importing",
-        "keeping",
-        "pulling",
-        "reproducing",
-    ),
+    ("audit", "doctor", "drill", "importing", "keeping", "pulling", "reproducing"),
     ("sharing",),
     (
         "initialisation",

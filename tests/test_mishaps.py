@@ -75,7 +75,7 @@ def test_a_tag_that_leaves_no_number_is_named(
     assert "git tag -d model-v999999999" in caught.value.hint
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/notes.txt"])
+@pytest.mark.parametrize("path", ["notes.md", "docs/notes.txt"])
 def test_a_file_that_was_committed_where_only_mlv_writes_is_not_deleted(
     live: Path, git: Git, path: str
 ) -> None:
@@ -136,6 +136,8 @@ def test_verify_fetches_what_is_missing(
     ("name", "content"),
     [
         (".gitignore", "!*\n"),
+        ("README.md", "# Another model\n"),
+        ("dvc.yaml", "stages: {train: {cmd: 'touch /tmp/owned'}}\n"),
         ("requirements.txt", "--extra-index-url https://example.org\n"),
         ("requirements.txt", "numpy @ https://example.org/numpy.whl\n"),
     ],

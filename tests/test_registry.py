@@ -137,8 +137,8 @@ def test_a_registration_is_a_commit_beside_the_branch_kept_by_its_tag(
     assert changed == [
         f"registry/model/{name}"
         for name in (
-            ".gitignore", "manifest.json", "model.pkl.dvc", "preprocessor.pkl.dvc",
-            "requirements.txt",
+            ".gitignore", "README.md", "dvc.yaml", "manifest.json", "metrics.json",
+            "model.pkl.dvc", "preprocessor.pkl.dvc", "requirements.txt",
         )
     ]  # fmt: skip
     manifest = git(repo, "show", "model-v1:registry/model/manifest.json")
@@ -677,7 +677,10 @@ def test_a_promotion_commit_changes_the_models_folder_alone(
     three.promote("v2", reason="better by 0.25\n\nand checked")
     changed = git(repo, "diff", "--name-only", "main~", "main").splitlines()
     assert changed == [
+        "registry/model/README.md",
+        "registry/model/dvc.yaml",
         "registry/model/manifest.json",
+        "registry/model/metrics.json",
         "registry/model/model.pkl.dvc",
         "registry/model/pointer.json",
         "registry/model/preprocessor.pkl.dvc",

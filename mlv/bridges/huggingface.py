@@ -32,10 +32,10 @@ def write_folder(registry: ModelRegistry, ref: str, out: str | os.PathLike[str])
     """
     folder = Path(out).absolute()
     files = registry.artifacts(ref)
-    manifest = registry.record(ref).manifest
+    roles = set(registry.record(ref).manifest.artifacts)
     written = {
-        card.NAME: card.write(manifest),
-        ATTRIBUTES: attributes(files, set(manifest.artifacts)),
+        card.NAME: registry.card(ref).encode(),
+        ATTRIBUTES: attributes(files, roles),
     }
     with on_disk(folder):
         for path, data in ((folder / name, data) for name, data in written.items()):

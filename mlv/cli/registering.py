@@ -38,6 +38,7 @@ _FLAT = 'metrics are a flat object: {"roc_auc": 0.99}'
     click.option(
         "--sample", metavar="FILE", help="A few input rows; the model's answer is kept with them."
     ),
+    click.option("--exp", metavar="NAME", help="The result of that DVC experiment."),
     PUSH,
 )
 def register_command(
@@ -50,6 +51,7 @@ def register_command(
     meta: tuple[str, ...],
     artifacts: tuple[str, ...],
     sample: str | None,
+    exp: str | None,
     push: bool | None,
 ) -> None:
     """Register a trained model as the next version.
@@ -72,7 +74,7 @@ def register_command(
         raise InvalidInput(f"--artifact {role}=... is not a further artifact")
     sources.update({role: session.path(path) for role, path in further.items()})
     file = session.path(metrics) if metrics else None
-    if file is None and stated.metrics:
+    if file is None and stated.metrics and not exp:  # an experiment's own dvc.yaml names its
         file = registry.path / stated.metrics
     numbers = {**(_read_metrics(file) if file else {}), **_numbers(pairs)}
     rows = _sample(session, sample)

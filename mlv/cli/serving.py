@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from mlv.cli import show
-from mlv.cli.options import Session, command, loader_option
-from mlv.errors import ConfigError
+from mlv.cli.options import Session, command
+from mlv.errors import ConfigError, InvalidInput
 from mlv.store.scratch import temporary
 
 if TYPE_CHECKING:
-    from mlv.cli.options import Pairs
     from mlv.serve.workers import Settings
 
 
@@ -44,7 +43,13 @@ if TYPE_CHECKING:
         metavar="BYTES",
         help="The largest request.",
     ),
-    loader_option,
+    click.option(
+        "--loader",
+        "loaders",
+        multiple=True,
+        metavar="SUFFIX=MODULE:FUNCTION",
+        help="What loads such a file.",
+    ),
 )
 def serve_command(
     session: Session,
@@ -55,7 +60,7 @@ def serve_command(
     watch: float,
     no_fetch: bool,
     max_body: int,
-    loaders: Pairs,
+    loaders: tuple[str, ...],
 ) -> None:
     """Serve what is in production over HTTP, and follow it.
 
@@ -64,6 +69,9 @@ def serve_command(
     _need_extra()
     from mlv.serve.workers import Settings, bind, serve
 
+    pairs = [each.partition("=") for each in loaders]
+    if not all(equals for _, equals, _ in pairs):
+        raise InvalidInput("--loader is SUFFIX=MODULE:FUNCTION", hint="--loader .onnx=mine:load")
     settings = Settings(
         source or str(session.folder),
         session.model,
@@ -73,7 +81,7 @@ def serve_command(
         watch,
         not no_fetch,
         max_body,
-        loaders,
+        tuple((key, place) for key, _, place in pairs),
     )
     with bind(settings) as listening, temporary("mlv-serve-") as folder:
         address = f"[{host}]" if ":" in host else host

@@ -8,7 +8,7 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import versionfolder, workspace
-from mlv.store.objects import BLOB, FILE_MODE, FOLDER_MODE, Entry, TreeWriter
+from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.versions import FOLDER, POINTER, check_writable, folder_of
 from mlv.trust import check_commit, check_trusted
 
@@ -127,13 +127,13 @@ def _check_branch(versions: Versions, tip: Tip) -> None:
 
 def _refuse_foreign(versions: Versions, folder: str, entries: list[Entry]) -> None:
     """Refuse to delete what somebody committed where only mlv writes."""
-    for entry in entries:
-        if entry.kind != BLOB or not versionfolder.may_hold(entry.name):
-            raise WorkspaceError(
-                f"{folder}/{entry.name} is committed on {versions.config.branch}, in a folder "
-                "where only mlv writes",
-                hint=f"git mv {folder}/{entry.name} elsewhere and commit that, then try again",
-            )
+    name = versionfolder.foreign_in(entries)
+    if name is not None:
+        raise WorkspaceError(
+            f"{folder}/{name} is committed on {versions.config.branch}, in a folder where only mlv "
+            "writes",
+            hint=f"git mv {folder}/{name} elsewhere and commit that, then try again",
+        )
 
 
 # The commit --------------------------------------------------------------------------------

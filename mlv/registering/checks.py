@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlv.domain.names import artifact_path, check_role
 from mlv.domain.sample import PATH as SAMPLE_PATH
 from mlv.errors import ConfigError, InvalidInput, WorkspaceError
+from mlv.store import handwritten
 from mlv.store.disk import storage_error
 from mlv.store.objects import TREE
 from mlv.store.versions import FOLDER
@@ -71,6 +72,16 @@ def check_source(role: str, source: Path, top: Path) -> None:
         raise InvalidInput(f"{source} is DVC's note of a file", hint="give the file itself")
     if not os.access(source, os.R_OK):
         raise InvalidInput(f"{source} cannot be read", hint="check its permissions")
+
+
+def check_own_text(git: Git, source: Source, top: Path, model: str) -> list[str]:
+    """Refuse a text of the user's that no card can be made of; say of one that is left out."""
+    entry = handwritten.entry_of(git, source.root, model)
+    handwritten.read(git, entry, model)
+    path = handwritten.path_of(model)
+    if entry is None and (top / path).is_file():
+        return [f"{path} is not tracked, so the model card is without it: git add {path}"]
+    return []
 
 
 def check_dvc(git: Git, dvc: Dvc, source: Source, top: Path, request: Request) -> list[str]:

@@ -10,7 +10,7 @@ from mlv.domain import manifest as manifests
 from mlv.domain.manifest import Artifact, Manifest
 from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, InvalidInput
-from mlv.store import versionfolder
+from mlv.store import handwritten, versionfolder
 from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.scratch import scratch
@@ -142,18 +142,22 @@ def _commit(
 
 
 def _version_tree(git: Git, root: Sequence[Entry], manifest: Manifest, requirements: bytes) -> str:
-    """Write the tree: the source's, with ``registry/`` holding this version alone."""
-    files = {**versionfolder.files_of(manifest), versionfolder.REQUIREMENTS: requirements}
-    with scratch(git.layout.common_dir / SCRATCH) as folder:
-        guard, *oids = git.write_blobs([versionfolder.GUARD, *files.values()], folder)
+    """Write the tree: the source's, with ``registry/`` holding this version and its text alone."""
+    model = manifest.version.model
+    text = handwritten.entry_of(git, root, model)
+    own = handwritten.read(git, text, model)
+    files = {**versionfolder.files_of(manifest, own), versionfolder.REQUIREMENTS: requirements}
+    with scratch(git.layout.common_dir / SCRATCH) as aside:
+        guard, *oids = git.write_blobs([versionfolder.GUARD, *files.values()], aside)
     with TreeWriter(git.layout.folder) as trees:
-        own = trees.write(
+        folder = trees.write(
             Entry(FILE_MODE, name, oid) for name, oid in zip(files, oids, strict=True)
         )
         registry = trees.write(
             [
                 Entry(FILE_MODE, ".gitignore", guard),
-                Entry(FOLDER_MODE, manifest.version.model, own),
+                Entry(FOLDER_MODE, model, folder),
+                *([text] if text else []),
             ]
         )
         others = [entry for entry in root if entry.name != FOLDER]

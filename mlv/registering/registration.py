@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain import manifest as manifests
+from mlv.domain.description import stage_parameters
 from mlv.domain.manifest import MODEL, Artifact, Manifest
 from mlv.domain.names import artifact_path
 from mlv.domain.sample import ROLE as SAMPLE
 from mlv.errors import IntegrityError, InvalidInput, RegistryError, WorkspaceError
-from mlv.registering.checks import check_dvc, check_repository, check_source
+from mlv.registering import experiment as experiments
+from mlv.registering.checks import check_dvc, check_own_text, check_repository, check_source
 from mlv.registering.publication import next_version, publish
 from mlv.registering.sampling import store_sample
 from mlv.store import dvcfiles, lineage, modelclass
@@ -45,7 +48,10 @@ def register(
     """Register a version: check everything, store the bytes, then publish commit and tag."""
     check_repository(versions.git)
     with open_dvc(versions.git.layout) as dvc:
-        return register_with(dvc, versions, request, config, progress)
+        if request.experiment is None:
+            return register_with(dvc, versions, request, config, progress)
+        with experiments.laid_out(dvc, versions, request, progress) as found:
+            return register_with(dvc, versions, found, config, progress)
 
 
 def register_with(
@@ -57,7 +63,8 @@ def register_with(
     for role, path in request.sources.items():
         check_source(role, path, top)
     source = _source(versions, request, config)
-    notes = check_dvc(git, dvc, source, top, request)
+    notes = check_own_text(git, source, top, request.model)
+    notes += check_dvc(git, dvc, source, top, request)
     metadata = _metadata(request, source, config)
     version = next_version(versions, request)
     folder = top / FOLDER / request.model
@@ -72,6 +79,7 @@ def register_with(
         if request.sample is not None:
             artifacts[SAMPLE] = store_sample(dvc.cache, artifacts, request.sample, version)
         facts = _lineage(versions, source, request, artifacts, top, notes)
+        request, metadata = _with_declared(dvc, request, artifacts, metadata, facts, notes)
         notes += _same_bytes(versions, request.model, artifacts[MODEL].sha256)
         pins = _requirements(request, notes)
         manifest = publish(versions, request, source, artifacts, metadata, facts, pins)
@@ -81,8 +89,11 @@ def register_with(
 def _source(versions: Versions, request: Request, config: ModelConfig) -> Source:
     if request.past:
         tip = versions.need_tip()
-        return source_at(versions.git, request.past.commit, tip.commit)
-    source = source_tree(versions.git)
+        return source_at(versions.git, request.model, request.past.commit, tip.commit)
+    if request.experiment:
+        commit = request.experiment.commit
+        return Source(commit, versions.entries(commit) or [], [])
+    source = source_tree(versions.git, request.model)
     if config.require_clean and source.dirty:
         raise WorkspaceError(
             f"{source.dirty[0]} is not committed, and mlv.yaml wants {request.model!r} clean",
@@ -135,8 +146,12 @@ def _lineage(
     facts = lineage.capture(versions.git, source.commit, source.dirty, versions.config.remote)
     if request.past:
         return {**facts, **lineage.ELSEWHERE}
-    path = request.sources[MODEL]
-    stage = dvcfiles.stage_of(path, top) if top in path.parents else None
+    path, read = request.sources[MODEL], dvcfiles.read_file
+    experiment = request.experiment
+    if experiment and experiment.model:
+        facts |= {"branch": None, "experiment": experiment.name}
+        path, read = experiment.model, partial(experiments.read, versions, experiment)
+    stage = dvcfiles.stage_of(path, top, read) if top in path.parents else None
     if stage is None:
         return facts
     described, md5 = stage
@@ -147,6 +162,34 @@ def _lineage(
         "its lineage names no stage (dvc repro, or dvc commit, then register again)"
     )
     return facts
+
+
+def _with_declared(
+    dvc: Dvc,
+    request: Request,
+    artifacts: Mapping[str, Artifact],
+    metadata: dict[str, Any],
+    facts: Mapping[str, Any],
+    notes: list[str],
+) -> tuple[Request, dict[str, Any]]:
+    """Add what dvc.yaml declares beside the model's stage; what was given wins by name."""
+    if request.past:
+        return request, metadata
+    experiment = request.experiment
+    path = (experiment and experiment.model) or request.sources[MODEL]
+    commit = experiment.commit if experiment else None
+    found = dvc.declared(path, artifacts[MODEL].md5, commit)
+    notes += found.notes
+    added = {k: v for k, v in found.metrics.items() if k not in request.metrics}
+    if added:
+        notes.append(f"metrics of dvc.yaml: {', '.join(added)}")
+        metrics = {**manifests.check_metrics(added), **request.metrics}
+        request = request._replace(metrics=metrics)
+    known = stage_parameters(facts)
+    params = {k: v for k, v in found.params.items() if known.get(k) != v}
+    if params and "params" not in metadata:
+        metadata = manifests.check_metadata({**metadata, "params": params})
+    return request, metadata
 
 
 def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:

@@ -34,10 +34,18 @@ class Past(NamedTuple):
     requirements: bytes = b""
 
 
+class Experiment(NamedTuple):
+    """A DVC experiment: its name, its commit, and where the model would lie in the work tree."""
+
+    name: str
+    commit: str
+    model: Path | None = None
+
+
 class Request(NamedTuple):
     """What the user asks to register; ``sources`` are absolute paths by role.
 
-    ``past`` is set of a version that was made elsewhere.
+    ``past`` is set of a version that was made elsewhere, ``experiment`` of the result of one.
     """
 
     model: str
@@ -46,6 +54,7 @@ class Request(NamedTuple):
     metadata: Mapping[str, Any]
     sample: Table | None = None
     past: Past | None = None
+    experiment: Experiment | None = None
 
     @classmethod
     def of(

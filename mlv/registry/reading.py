@@ -45,6 +45,15 @@ class Reads(Opened):
         status = pointer.status_of(record.manifest.version.number)
         return VersionFacts(record.manifest.to_dict(status))
 
+    def card(self, ref: str) -> str:
+        """Give a version's model card: Markdown, with a header as Hugging Face's hub reads it."""
+        from mlv.domain import card
+        from mlv.store import versionfolder
+
+        record = self.record(ref)
+        own = versionfolder.own_text(self._versions, record)
+        return card.write(record.manifest, own).decode()
+
     def list_versions(
         self,
         *,

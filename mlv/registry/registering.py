@@ -30,6 +30,7 @@ class Registers(Shares):
         artifacts: Mapping[str, AnyPath] | None = None,
         *,
         sample: Any = None,
+        experiment: str | None = None,
         push: bool | None = None,
     ) -> str:
         """Register a trained model; give the new version's name, ``v1``.
@@ -39,8 +40,9 @@ class Registers(Shares):
         ``metadata`` JSON values (`domain.manifest.METADATA` lists what a version should carry);
         ``artifacts`` further paths by role. ``sample`` is a small input (frame, array or list):
         what the model answers to it now is kept, so that `verify`, `drill` and serving find a
-        machine on which it answers something else. ``push`` publishes it; None is what mlv.yaml
-        says.
+        machine on which it answers something else. ``experiment`` names one of DVC's, whose result
+        is registered as it is there; the work tree is not touched. ``push`` publishes it; None is
+        what mlv.yaml says.
         """
         from mlv.registering.request import sources_of
 
@@ -51,7 +53,12 @@ class Registers(Shares):
             )
         sources = sources_of(model_path, preprocessor_path, artifacts or {})
         registered = self.register_all(
-            sources, metrics or {}, metadata or {}, sample=sample, push=push
+            sources,
+            metrics or {},
+            metadata or {},
+            sample=sample,
+            experiment=experiment,
+            push=push,
         )
         return registered.manifest.version.name
 
@@ -62,15 +69,19 @@ class Registers(Shares):
         metadata: Mapping[str, Any],
         *,
         sample: Any = None,
+        experiment: str | None = None,
         push: bool | None = None,
     ) -> Registered:
         """Register artifacts by role, and give the manifest that was written."""
+        from mlv.registering.experiment import find
         from mlv.registering.registration import register
         from mlv.registering.request import Request
 
         self._git.forget_config()
         model = self._references.one_model()
         request = Request.of(model, sources, metrics, metadata, sample)
+        if experiment is not None:
+            request = request._replace(experiment=find(self._git, experiment))
         is_pushed = self.config.push if push is None else push
         # Numbers go on from the remote's.
         fetched = self.fetch() if is_pushed else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlv.domain.names import Version
+from mlv.domain.names import Version, is_model
 from mlv.errors import IntegrityError, RegistryError
 from mlv.review.case import of_tag
 from mlv.review.report import Finding
@@ -76,7 +76,7 @@ def check_elsewhere(case: Case, moved: Iterable[str]) -> Iterator[Finding]:
     known = set(moved)
     for each in case.change.touched:
         if each.model is None and each.is_in_registry:
-            if not _is_guard(case, each):
+            if not _is_guard(case, each) and not _is_own_text(each):
                 yield _stray(each)
         elif each.model and known and each.model not in known:
             yield Finding(
@@ -92,6 +92,13 @@ def _is_guard(case: Case, each: Touched) -> bool:
         return False
     found = case.versions.git.objects.read(each.after.oid)
     return found is not None and found.data == versionfolder.GUARD
+
+
+def _is_own_text(each: Touched) -> bool:
+    """Whether it is what people say of a model, which only the next version's card will hold."""
+    folder, _, name = each.path.rpartition("/")
+    is_named = folder == FOLDER and name.endswith(".md") and is_model(name.removesuffix(".md"))
+    return is_named and (each.after is None or each.after.mode == FILE_MODE)
 
 
 def _stray(each: Touched) -> Finding:

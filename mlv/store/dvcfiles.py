@@ -13,7 +13,7 @@ import yaml
 from mlv.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mlv.domain.manifest import Artifact
 
@@ -117,28 +117,47 @@ def _is_md5(text: object) -> bool:
     )
 
 
-def stage_of(path: Path, top: Path) -> tuple[dict[str, Any], str] | None:
+def read_file(path: Path) -> bytes | None:
+    """Read a file of the work tree; None if there is none."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def stage_of(
+    path: Path, top: Path, read: Callable[[Path], bytes | None] = read_file
+) -> tuple[dict[str, Any], str] | None:
     """Find the DVC stage that writes ``path``, by the nearest ``dvc.lock`` above that names it.
 
     Gives ``{name, cmd, deps, params}`` for the manifest and the md5 that the stage left, or None.
+    ``read`` reads the files of a commit as if they lay in the work tree.
     """
     for folder in path.parents:
         lock = folder / "dvc.lock"
-        if lock.is_file():
-            for name, stage in _stages(lock):
-                md5 = _output(stage, path.relative_to(folder).as_posix())
-                if md5 is not None:
-                    return _stage_facts(name, stage, lock, top), md5
+        for name, stage in _stages(read(lock)):
+            md5 = _output(stage, path.relative_to(folder).as_posix())
+            if md5 is not None:
+                return _stage_facts(name, stage, lock, top), md5
         if folder == top:
             break
     return None
 
 
-def _stages(lock: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def output_md5(path: Path, top: Path, read: Callable[[Path], bytes | None]) -> str | None:
+    """Say under which md5 DVC keeps ``path``; None where it is no output of DVC's."""
+    stage = stage_of(path, top, read)
+    if stage:
+        return stage[1] or None
+    note = read(path.with_name(f"{path.name}.dvc"))
+    return named_md5(note) if note else None
+
+
+def _stages(lock: bytes | None) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        document = yaml.safe_load(lock.read_text(encoding="utf-8"))
+        document = yaml.safe_load((lock or b"").decode())
         yield from document["stages"].items()
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
+    except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
         return  # a broken dvc.lock is DVC's to report
 
 

@@ -95,22 +95,14 @@ class _LargeCopy:
 
     def run(self, source: int, target: int, progress: Progress) -> Digest:
         md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        self.follow(source, target, progress, [md5, sha256], durably=True)
+        self.follow(source, target, progress, [md5, sha256])
+        os.fsync(target)
         return Digest(md5.hexdigest(), sha256.hexdigest(), self._copied)
 
     def follow(
-        self,
-        source: int,
-        target: int,
-        progress: Progress,
-        digests: list[hashlib._Hash],
-        *,
-        durably: bool = False,
+        self, source: int, target: int, progress: Progress, digests: list[hashlib._Hash]
     ) -> None:
-        """Copy, and have each digest taken of the copy in a thread of its own.
-
-        ``durably``: the copy goes to the disk while it is still being hashed, which takes longer.
-        """
+        """Copy, and have each digest taken of the copy in a thread of its own."""
         with ThreadPoolExecutor(len(digests)) as pool:
             following = [pool.submit(self._follow, digest.update) for digest in digests]
             try:
@@ -119,8 +111,6 @@ class _LargeCopy:
                     progress(count)
             finally:
                 self._advance(0, is_whole=True)
-            if durably:
-                os.fsync(target)
             for each in following:
                 each.result()
 
@@ -174,35 +164,22 @@ def _write_all(target: int, data: bytes) -> None:
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
     """Give a file's SHA-256."""
-    digest = hashlib.sha256()
-    _feed(path, [digest], progress)
-    return digest.hexdigest()
+    return _digest_of(path, hashlib.sha256(), progress)
 
 
 def md5_of(path: Path) -> str:
     """Give a file's MD5, which is DVC's name for it."""
-    digest = hashlib.md5(usedforsecurity=False)
-    _feed(path, [digest], None)
-    return digest.hexdigest()
+    return _digest_of(path, hashlib.md5(usedforsecurity=False), None)
 
 
-def digest_of(path: Path, progress: Progress | None = None) -> Digest:
-    """Give both of a file, in one reading."""
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    size = _feed(path, [md5, sha256], progress)
-    return Digest(md5.hexdigest(), sha256.hexdigest(), size)
-
-
-def _feed(path: Path, digests: list[hashlib._Hash], progress: Progress | None) -> int:
-    view, size = memoryview(bytearray(_BUFFER)), 0
+def _digest_of(path: Path, digest: hashlib._Hash, progress: Progress | None) -> str:
+    view = memoryview(bytearray(_BUFFER))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(view):
-            for digest in digests:
-                digest.update(view[:count])
-            size += count
+            digest.update(view[:count])
             if progress:
                 progress(count)
-    return size
+    return digest.hexdigest()
 
 
 def listing_sha256(files: Iterable[tuple[str, str]]) -> str:

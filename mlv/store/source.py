@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import WorkspaceError
+from mlv.store import handwritten
 from mlv.store.git import SCRATCH
 from mlv.store.objects import TreeWriter
 from mlv.store.scratch import scratch
@@ -29,8 +30,11 @@ class Source(NamedTuple):
     dirty: list[str]
 
 
-def source_tree(git: Git) -> Source:
-    """Write the tree of the work tree's tracked files and DVC files, beside the user's index."""
+def source_tree(git: Git, model: str) -> Source:
+    """Write the tree of the work tree's tracked files and DVC files, beside the user's index.
+
+    Of ``registry/``, the model's own text alone counts as something that was changed.
+    """
     head = git.line("rev-parse", "HEAD")
     with scratch(git.layout.common_dir / SCRATCH) as folder:
         index = folder / "index"
@@ -49,10 +53,10 @@ def source_tree(git: Git) -> Source:
         )  # fmt: skip
         git.run(*quiet, "update-index", "--add", "-z", "--stdin", stdin=loose, env=env)
         tree = git.line("write-tree", env=env)
-    return Source(head, git.objects.read_tree(tree) or [], _changed(git, head, tree))
+    return Source(head, git.objects.read_tree(tree) or [], _changed(git, head, tree, model))
 
 
-def source_at(git: Git, commit: str, tip: str) -> Source:
+def source_at(git: Git, model: str, commit: str, tip: str) -> Source:
     """Give the tree of a commit, with DVC set up in it as it is at ``tip``.
 
     There DVC finds the bytes, and sees what it should; the commit may be older than either.
@@ -65,15 +69,15 @@ def source_at(git: Git, commit: str, tip: str) -> Source:
         return Source(commit, root, [])
     with TreeWriter(git.layout.folder) as trees:
         tree = trees.write(made)
-    return Source(commit, made, _changed(git, commit, tree))
+    return Source(commit, made, _changed(git, commit, tree, model))
 
 
-def _changed(git: Git, commit: str, tree: str) -> list[str]:
+def _changed(git: Git, commit: str, tree: str, model: str) -> list[str]:
     names = git.run(
         "diff-tree", "-r", "-z", "--name-only", "--no-renames", f"{commit}^{{tree}}", tree
     )
     return [
         name
         for name in names.decode(errors="replace").split("\0")
-        if name and not name.startswith(f"{FOLDER}/")
+        if name and (not name.startswith(f"{FOLDER}/") or name == handwritten.path_of(model))
     ]

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv import ModelRegistry
 from mlv.cli import main
+from mlv.domain import manifest as manifests
 from mlv.domain import pointer as pointers
+from mlv.domain.card import NOTHING
+from mlv.domain.description import describe
+from mlv.domain.names import Version
+from mlv.errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,6 +155,7 @@ class Desk:
         model = tag.rpartition("-v")[0]
         self.git("switch", "-q", "--detach", tag)
         edit()
+        self._describe_anew(model)
         self.git("commit", "-q", "--amend", "--no-edit", "--allow-empty")
         manifest = self.git("show", f"HEAD:registry/{model}/manifest.json")
         message = f"Register {tag}\n\n{manifest}\n"
@@ -159,6 +165,20 @@ class Desk:
         if publish:
             self.git("push", "-q", "--force", "origin", f"refs/tags/{tag}")
         return commit
+
+    def _describe_anew(self, model: str) -> None:
+        """Let all that follows from the manifest follow from it, as a forger would."""
+        folder = self.author / "registry" / model
+        data = (folder / "manifest.json").read_bytes()
+        try:
+            facts = json.loads(data)
+            number = int(facts["version"].removeprefix("v"))
+            manifest = manifests.parse(data, Version(model, number))
+        except (ValueError, LookupError, RegistryError):
+            return  # a manifest that cannot be read is the forgery
+        for name, text in describe(manifest, NOTHING).items():
+            (folder / name).write_bytes(text)
+            self.git("add", "--force", f"registry/{model}/{name}")
 
     # Reviewing --------------------------------------------------------------------------------
 

@@ -52,12 +52,18 @@ def test_the_folder_of_another_version_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["registry/notes.md", "registry/.gitignore", "Registry/fraud/pointer.json"]
+    "path", ["registry/notes.txt", "registry/.gitignore", "Registry/fraud/pointer.json"]
 )
 def test_nothing_else_is_written_below_registry(world: World, path: str) -> None:
     world.propose("promote", "fraud-v3")
     world.write(path, "*\n")
     assert found(world.review()) == [("registry", path)]
+
+
+def test_what_people_say_of_a_model_is_theirs_to_change(world: World) -> None:
+    world.propose("promote", "fraud-v3")
+    world.write("registry/fraud.md", "# Frauds\n")
+    assert found(world.review()) == []
 
 
 def test_a_folder_of_another_model_stays(world: World) -> None:

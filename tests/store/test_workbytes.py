@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlv import ModelRegistry, WorkspaceError
+from mlv.domain.description import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ def registry(live: Path, notes: list[str]) -> ModelRegistry:
 
 def bytes_in(top: Path) -> dict[str, bytes]:
     """Give what lies in the model's folder and is not in Git."""
-    kept = {"manifest.json", "pointer.json", "requirements.txt", ".gitignore"}
+    kept = {"manifest.json", "pointer.json", "requirements.txt", ".gitignore", *NAMES}
     return {
         path.relative_to(top / MODEL).as_posix(): path.read_bytes()
         for path in (top / MODEL).rglob("*")

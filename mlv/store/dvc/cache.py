@@ -148,7 +148,7 @@ class Cache:
     def _put(self, source: Path, scratch: Path, progress: Progress) -> Digest:
         copy = scratch / uuid.uuid4().hex
         digest = copy_hashed(source, copy, progress)
-        self.install(copy, digest)
+        self._install(copy, digest)
         return digest
 
     def _put_listing(self, members: list[Member], scratch: Path) -> str:
@@ -161,14 +161,13 @@ class Cache:
         source, copy = scratch / "listing", scratch / "listing-copy"
         source.write_bytes(tree.as_bytes())
         digest = copy_hashed(source, copy, lambda _: None)
-        self.install(copy, digest._replace(md5=f"{digest.md5}.dir"))
+        self._install(copy, digest._replace(md5=f"{digest.md5}.dir"))
         return f"{digest.md5}.dir"
 
-    def install(self, copy: Path, digest: Digest) -> None:
+    def _install(self, copy: Path, digest: Digest) -> None:
         """Rename a whole copy to where the cache keeps it, in place of what may lie there.
 
-        The copy lies on the cache's file system. An object that is there already may be damaged,
-        and DVC would not notice.
+        An object that lies there already may be damaged, and DVC would not notice.
         """
         target = self._path(self._cache, digest.md5)
         copy.chmod(_CACHE_MODE)
@@ -221,6 +220,22 @@ class Cache:
     def link(self, source: Path, target: Path) -> None:
         """Make ``target`` a read-only twin of an object."""
         link(source, target)
+
+    def lay_out(self, md5: str, target: Path) -> None:
+        """Link or copy an object, of a directory its files, to where nothing lies."""
+        members = self.members(md5, target.name) if md5.endswith(".dir") else None
+        if members is None:
+            self._lay_out(md5, target)
+            return
+        for member in members:
+            path = target / member.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lay_out(member.md5, path)
+
+    def _lay_out(self, md5: str, target: Path) -> None:
+        source = self.object_path(md5)
+        assert source
+        self.link(source, target)
 
     def sha256(self, md5: str, twin: Path, progress: Progress | None) -> str:  # noqa: ARG002 - a cache that hashed it knows it by that
         """Hash an object's twin."""

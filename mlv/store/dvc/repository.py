@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mlv.errors import ConfigError, IntegrityError, NotFound
+from mlv.errors import ConfigError, IntegrityError, NotFound, ProgramError
 from mlv.store import process
 from mlv.store.dvc.asking import asking
 from mlv.store.dvc.cache import Cache
 from mlv.store.dvc.outputs import Output, outputs_of
+from mlv.store.dvc.pipeline import NOTHING, Declared, declared
 from mlv.store.dvc.remote import Place, Remote
 from mlv.store.dvcfiles import named_md5, read_listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     from dvc.repo import Repo
 
@@ -143,6 +146,23 @@ class Dvc:
                 keeper.bring(inside, target, progress)
                 return True
         return False
+
+    def declared(self, model: Path, md5: str, commit: str | None = None) -> Declared:
+        """Read the metrics and parameters that a ``dvc.yaml`` declares beside a model's stage.
+
+        ``model`` lies in the work tree; with ``commit``, all is read from there.
+        """
+        if self._top not in model.parents:
+            return NOTHING
+        path = model.relative_to(self._top).as_posix()
+        try:
+            with asking("read dvc.yaml"), self._at(commit):
+                return declared(self._repo, path, md5)
+        except ProgramError as error:  # for dvc itself to report when it is run
+            return NOTHING._replace(notes=(f"{error.message}: its metrics are left out",))
+
+    def _at(self, commit: str | None) -> AbstractContextManager[object]:
+        return self._repo.switch(commit) if commit else contextlib.nullcontext()
 
     def fetch(self, md5s: list[str], name: str, progress: Progress) -> None:
         """Bring objects from the DVC remote into the cache, of directories also their files."""

@@ -1,1 +1,0 @@
-"""Versions in one file, for a machine that no network leads to."""

@@ -1,0 +1,116 @@
+"""What dvc.yaml declares beside a model's stage is found by itself when the model is registered."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mlv import ModelRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Git = Callable[..., str]
+
+# Two models in one file; of the first, a stage that measures it, and one that plots.
+PIPELINE = """\
+stages:
+  train:
+    cmd: python write.py model.pkl 1
+    deps: [write.py]
+    params: [train.rate]
+    outs: [model.pkl]
+    metrics:
+      - train.json: {cache: false}
+  evaluate:
+    cmd: python write.py scores.json 2
+    deps: [model.pkl, write.py]
+    params: [limit]
+    metrics: [scores.json]
+    plots:
+      - plot.json: {cache: false}
+  other:
+    cmd: python write.py other.pkl 3
+    deps: [write.py]
+    outs: [other.pkl]
+    metrics:
+      - other.json: {cache: false}
+metrics: [top.yaml, other.json]
+params: [params.yaml]
+"""
+WRITE = """\
+import json, sys
+from pathlib import Path
+name, number = sys.argv[1], int(sys.argv[2])
+Path("model.pkl" if name == "model.pkl" else name).write_text(json.dumps({"auc": number / 10}))
+for more in {1: ["train.json"], 2: ["plot.json"], 3: ["other.json"]}[number]:
+    Path(more).write_text(json.dumps({"auc": 0.5, "deep": {"loss": number}, "text": "x"}))
+"""
+
+
+@pytest.fixture
+def trained(repo: Path, git: Git, dvc: Callable[..., str]) -> Path:
+    """Return a repository whose pipeline has run."""
+    (repo / "dvc.yaml").write_text(PIPELINE)
+    (repo / "write.py").write_text(WRITE)
+    (repo / "params.yaml").write_text("train: {rate: 0.1}\nlimit: 7\nseed: 3\n")
+    (repo / "top.yaml").write_text("f1: 0.7\nnot_a_number: .nan\n")
+    dvc(repo, "repro", "--quiet")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "Pipeline")
+    return repo
+
+
+def manifest(repo: Path, *how: Any, notes: list[str] | None = None) -> Any:
+    said = [] if notes is None else notes
+    registry = ModelRegistry(repo, "fraud", notify=said.append)
+    return registry.record(registry.register(repo / "model.pkl", None, *how)).manifest.data
+
+
+def test_metrics_and_parameters_of_the_models_own_stages_are_taken(trained: Path, git: Git) -> None:
+    found = manifest(trained)
+    # What two files call the same is told apart; the other model's and plots are left alone.
+    assert found["metrics"] == {"auc": 0.5, "deep.loss": 1, "scores.json:auc": 0.2, "f1": 0.7}
+    assert found["lineage"]["stage"]["params"] == {"params.yaml": {"train.rate": 0.1}}
+    assert found["metadata"]["params"] == {"limit": 7, "seed": 3}
+    shown = json.loads(git(trained, "show", "fraud-v1:registry/fraud/params.json"))
+    assert shown == {"limit": 7, "seed": 3, "train.rate": 0.1}
+
+
+def test_what_is_given_wins_by_name(trained: Path) -> None:
+    found = manifest(trained, {"auc": 0.99}, {"params": "by hand"})
+    assert found["metrics"]["auc"] == 0.99
+    assert found["metrics"]["f1"] == 0.7
+    assert found["metadata"]["params"] == "by hand"
+
+
+def test_numbers_that_are_not_of_this_model_are_left_out(
+    trained: Path, dvc: Callable[..., str]
+) -> None:
+    (trained / "train.json").write_text('{"auc": 0.999}')
+    notes: list[str] = []
+    assert manifest(trained, notes=notes)["metrics"] == {"auc": 0.2, "f1": 0.7}
+    assert "train.json is not what its DVC stage last wrote: left out" in notes
+    (trained / "model.pkl").unlink()  # it may be a link to the cache
+    (trained / "model.pkl").write_text("retrained by hand")
+    assert manifest(trained)["metrics"] == {}
+    dvc(trained, "commit", "--quiet", "--force", "train")
+    assert set(manifest(trained, notes=notes)["metrics"]) == {"auc", "f1"}
+    assert "the DVC stage 'evaluate' has not run on this model: left out" in notes
+
+
+def test_a_dvc_yaml_without_stages_declares_too_and_a_broken_one_stops_nothing(
+    repo: Path,
+) -> None:
+    (repo / "model.pkl").write_text("by hand")
+    (repo / "scores.json").write_text('{"auc": 0.5}')
+    (repo / "dvc.yaml").write_text("metrics: [scores.json, gone.json]\n")
+    notes: list[str] = []
+    assert manifest(repo, notes=notes)["metrics"] == {"auc": 0.5}
+    assert "gone.json, which dvc.yaml declares, is not here: left out" in notes
+    (repo / "dvc.yaml").write_text("metrics: {\n")
+    assert manifest(repo, notes=notes)["metrics"] == {}
+    assert any("its metrics are left out" in note for note in notes)
