@@ -1,4 +1,4 @@
-"""import store, import gto: bringing in what other registries have."""
+"""import store, import gto, import mlflow: bringing in what other registries have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlv.cli import show
+from mlv.cli.exporting_mlflow import use_defaults
 from mlv.cli.options import PUSH, Session, command, split_pairs
 from mlv.domain.names import check_model, name_of
 from mlv.errors import InvalidInput
@@ -111,6 +112,42 @@ def _refuse_one_twice(names: dict[str, str]) -> None:
             )
 
 
+@command(
+    click.option("--name", required=True, metavar="NAME", help="The model's name in MLflow."),
+    click.option(
+        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", metavar="URI", help="Where MLflow is."
+    ),
+    INTO_EXISTING,
+    DRY_RUN,
+    PUSH,
+)
+def mlflow_command(
+    session: Session,
+    name: str,
+    tracking_uri: str | None,
+    into_existing: bool,
+    dry_run: bool,
+    push: bool | None,
+) -> None:
+    """Bring in a registered model of MLflow's.
+
+    Every version comes in with its number, date, metrics, parameters, tags, aliases and bytes.
+    """
+    if not tracking_uri:
+        raise InvalidInput(
+            "which MLflow?", hint="--tracking-uri http://host:5000, or MLFLOW_TRACKING_URI"
+        )
+    use_defaults()
+    from mlv.bridges.mlflow.incoming import read
+
+    incoming = read(name, tracking_uri)
+    done = bring_in(
+        session, session.open(), incoming, into_existing=into_existing, dry_run=dry_run, push=push
+    )
+    if session.as_json:
+        show.as_json(done)
+
+
 def bring_in(
     session: Session,
     registry: ModelRegistry,
@@ -207,3 +244,4 @@ def import_command() -> None:
 
 import_command.add_command(store_command)
 import_command.add_command(gto_command)
+import_command.add_command(mlflow_command)

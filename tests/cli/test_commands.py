@@ -372,7 +372,7 @@ def test_the_version_and_the_help_of_every_command(tmp_path: Path, mlv: Mlv) -> 
     assert said(mlv(tmp_path, "-h")) == text
 
 
-GROUPS = {"export": ["hf-folder", "mlflow"], "import": ["gto", "store"]}
+GROUPS = {"export": ["hf-folder", "mlflow"], "import": ["gto", "mlflow", "store"]}
 
 
 @pytest.mark.parametrize("group", GROUPS)

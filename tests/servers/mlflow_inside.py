@@ -178,11 +178,7 @@ def _files(uri: str) -> dict[str, str]:
     """Give the SHA-256 of every file that is downloaded, by path."""
     with tempfile.TemporaryDirectory() as place:
         top = Path(mlflow.artifacts.download_artifacts(uri, dst_path=place))
-        return {
-            path.relative_to(top).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(top.rglob("*"))
-            if path.is_file()
-        }
+        return _listing(top)
 
 
 def _answer(uri: str, given: list[list[float]]) -> Any:
@@ -211,6 +207,52 @@ def foreign(name: str, alias: str | None = None) -> int:
     if alias:
         client.set_registered_model_alias(name, alias, made.version)
     return int(made.version)
+
+
+def fill(name: str, folder: str) -> list[dict[str, Any]]:
+    """Register three models as MLflow's own users do; tell all there is of them."""
+    import numpy as np
+    from sklearn.linear_model import LinearRegression
+
+    client, told = mlflow.MlflowClient(), []
+    scaler = Path(folder, "preprocessor.pkl")
+    with contextlib.suppress(MlflowException):
+        client.create_registered_model(name)
+    for number in (1, 2, 3):
+        scaler.write_bytes(b"scaler %d" % number)
+        given = np.arange(20.0).reshape(10, 2)
+        place = Path(folder, f"mlflow-model-{number}")
+        mlflow.sklearn.save_model(
+            LinearRegression().fit(given, number * given.sum(axis=1)), str(place),
+            serialization_format="pickle",
+        )  # fmt: skip
+        metrics = {"roc_auc": 0.9 + number / 1000, "loss": 0.1 + 0.2}
+        with mlflow.start_run() as run:
+            mlflow.log_metrics(metrics)
+            mlflow.log_params({"depth": number, "loss": "log"})
+            mlflow.log_artifacts(str(place), "model")
+            mlflow.log_artifact(str(scaler))
+        source, tags = f"{run.info.artifact_uri}/model", {"team": "ä", "number": str(number)}
+        made = client.create_model_version(name, source, run.info.run_id, tags=tags)
+        stamp = time.gmtime(made.creation_timestamp // 1000)
+        told.append({
+            "metrics": metrics, "params": {"depth": str(number), "loss": "log"}, "tags": tags,
+            "aliases": {2: ["champion"], 3: ["challenger"]}.get(number, []),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", stamp),
+            "files": _listing(place), "preprocessor": _hash(scaler),
+        })  # fmt: skip
+    client.set_registered_model_alias(name, "champion", "2")
+    client.set_registered_model_alias(name, "challenger", "3")
+    return told
+
+
+def _listing(top: Path) -> dict[str, str]:
+    paths = (path for path in sorted(top.rglob("*")) if path.is_file())
+    return {path.relative_to(top).as_posix(): _hash(path) for path in paths}
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def log(**how: Any) -> str:

@@ -335,6 +335,36 @@ def test_an_mlflow_that_is_away_is_said_so(
     assert "Traceback" not in done.stderr
 
 
+def test_a_model_filled_by_mlflow_comes_in_with_every_number_and_byte(
+    repo: Path, tmp_path: Path, mlflow: Mlflow
+) -> None:
+    made = mlflow.ask("fill", name="theirs", folder=str(tmp_path))
+    done = mlflow.mlv(repo, "import", "mlflow", "--name", "theirs", "--model", "fraud", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["production"], facts["staging"]) == ("v2", "v3")
+    assert done.writes == 0
+    registry = ModelRegistry(repo, "fraud", notify=lambda _: None)
+    for number, each in enumerate(made, 1):
+        manifest = registry.get_manifest(f"v{number}")
+        told = manifest["metadata"]["imported"]
+        assert manifest["metrics"] == each["metrics"]
+        assert told["params"] == each["params"]
+        assert told["tags"] == each["tags"]
+        assert told.get("aliases", []) == each["aliases"]
+        assert manifest["registered_at"] == each["time"]
+        files = registry.artifacts(f"v{number}")
+        found = {
+            path.relative_to(files["model"]).as_posix(): sha256(path)
+            for path in files["model"].rglob("*")
+            if path.is_file()
+        }
+        assert found == each["files"]
+        assert sha256(files["preprocessor"]) == each["preprocessor"]
+    again = mlflow.mlv(repo, "import", "mlflow", "--name", "theirs", "--model", "fraud", "--json")
+    assert not any(each["new"] for each in json.loads(again.stdout)["versions"]), again.stderr
+
+
 def test_the_document_shows_what_is_printed(
     home: Path, tmp_path: Path, mlflow: Mlflow, caller_env: dict[str, str]
 ) -> None:

@@ -6,6 +6,7 @@ import io
 import warnings
 from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlv.bridges.mlflow.plan import Found, There
@@ -15,7 +16,6 @@ from mlv.store.lineage import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 _PAGE = 1000
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # in one request
@@ -135,6 +135,19 @@ class Server:
         """Read one run."""
         with self._told():
             return self._client.get_run(run_id)
+
+    def artifacts(self, run_id: str) -> list[str]:
+        """Name what lies at the top of a run's artifacts."""
+        with self._told():
+            return [str(each.path) for each in self._client.list_artifacts(run_id)]
+
+    def download(self, uri: str, folder: Path) -> Path:
+        """Download what an address names into a folder, and say where it lies."""
+        from mlflow.artifacts import download_artifacts
+
+        folder.mkdir(parents=True)
+        with self._told():
+            return Path(download_artifacts(uri, dst_path=str(folder)))
 
     def _experiment(self, name: str) -> str | None:
         with self._told():

@@ -1,0 +1,142 @@
+"""Reading a registered model of MLflow's, to be brought in.
+
+A version comes with its run's metrics and parameters, its tags and aliases, its date and its bytes.
+What is live is the one that ``champion`` or ``production`` leads to, else the newest in the stage
+Production; so with ``challenger`` or ``staging``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mlv.bridges.mlflow import fitting
+from mlv.bridges.mlflow.portrait import CHALLENGER, CHAMPION
+from mlv.bridges.mlflow.server import connected
+from mlv.domain import pointer as pointers
+from mlv.domain.manifest import MODEL, PREPROCESSOR
+from mlv.errors import NotFound
+from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from mlv.bridges.mlflow.server import Server
+
+_LIVE, _TRIED = (CHAMPION, "production"), (CHALLENGER, "staging")
+_KIND = "mlflow"
+_STAGES = {"Production": _LIVE, "Staging": _TRIED}
+
+
+def read(name: str, tracking_uri: str | None = None) -> IncomingModel:
+    """Read a registered model; its bytes are downloaded only when a version comes in."""
+    fitting.check_name(name)
+    with connected(tracking_uri) as server:
+        model = server.model(name)
+        if model is None:
+            raise NotFound(f"MLflow at {server.uri} has no model {name!r}")
+        aliases = {alias: int(number) for alias, number in (model.aliases or {}).items()}
+        found = sorted(server.versions(name), key=lambda each: int(each.version))
+        notes = Notes()
+        current, staging = _at(found, aliases, "Production"), _at(found, aliases, "Staging")
+        read_in = [
+            _version(server, tracking_uri, each, aliases, _status(each, current, staging), notes)
+            for each in found
+        ]
+    return IncomingModel(f"MLflow's model {name}", tuple(read_in), current, None, notes.all)
+
+
+def _at(found: Iterable[Any], aliases: Mapping[str, int], stage: str) -> int | None:
+    for alias in _STAGES[stage]:
+        if alias in aliases:
+            return aliases[alias]
+    numbers = [int(v.version) for v in found if getattr(v, "current_stage", None) == stage]
+    return max(numbers, default=None)
+
+
+def _status(version: Any, current: int | None, staging: int | None) -> str:
+    number = int(version.version)
+    if number == current:
+        return pointers.PRODUCTION
+    if number == staging:
+        return pointers.STAGING
+    is_old = getattr(version, "current_stage", None) in ("Archived", "Production")
+    return pointers.ARCHIVED if is_old else pointers.REGISTERED
+
+
+def _version(
+    server: Server,
+    tracking_uri: str | None,
+    version: Any,
+    aliases: Mapping[str, int],
+    status: str,
+    notes: Notes,
+) -> IncomingVersion:
+    number = int(version.version)
+    run = server.run(version.run_id) if version.run_id else None
+    metrics = _metrics(run, f"v{number}", notes)
+    tags = {str(k): str(v) for k, v in version.tags.items()}
+    named = sorted(alias for alias, at in aliases.items() if at == number)
+    remarks = {
+        "run_id": version.run_id or None,
+        "tags": tags or None,
+        "aliases": named or None,
+        "description": version.description or None,
+        "source": version.source,
+        "params": dict(run.data.params) if run and run.data.params else None,
+    }
+    beside = _beside(server, version.run_id)
+    roles = {MODEL: None, **({PREPROCESSOR: None} if beside else {})}
+    made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+    commit = (run.data.tags if run else {}).get("mlflow.source.git.commit")
+    origin = {"from": _KIND, "version": f"{version.name}/{number}"}
+    return IncomingVersion(
+        number=number,
+        registered_at=f"{made:%Y-%m-%dT%H:%M:%SZ}",
+        checksums=roles,
+        bring=_bringer(tracking_uri, version, beside),
+        origin=origin,
+        status=status,
+        registered_by=(run.data.tags if run else {}).get("mlflow.user", ""),
+        metrics=metrics,
+        metadata={},
+        remarks={k: v for k, v in remarks.items() if v is not None},
+        commit=commit,
+    )
+
+
+def _metrics(run: Any, name: str, notes: Notes) -> dict[str, float]:
+    """Give what is a number; MLflow keeps NaN and infinities too."""
+    found: dict[str, float] = {}
+    for key, value in (run.data.metrics if run else {}).items():
+        if value - value == 0:
+            found[key] = value
+        else:
+            notes.add(f"the metric {key!r} is {value}, and is left out", name)
+    return found
+
+
+def _beside(server: Server, run_id: str) -> str:
+    """Name the run's artifact that is a preprocessor by its name; "" if there is none."""
+    for path in server.artifacts(run_id) if run_id else ():
+        if path.partition("/")[0].partition(".")[0] == PREPROCESSOR:
+            return path
+    return ""
+
+
+def _bringer(
+    tracking_uri: str | None, version: Any, beside: str
+) -> Callable[[Path], Mapping[str, Path]]:
+    def bring(folder: Path) -> Mapping[str, Path]:
+        with connected(tracking_uri) as server:
+            files = {MODEL: server.download(f"models:/{version.name}/{version.version}",
+                                            folder / MODEL)}  # fmt: skip
+            # MLflow's client writes this beside what it downloads.
+            (files[MODEL] / "registered_model_meta").unlink(missing_ok=True)
+            if beside:
+                place = server.download(f"runs:/{version.run_id}/{beside}", folder / "beside")
+                files[PREPROCESSOR] = place
+        return files
+
+    return bring
