@@ -95,14 +95,22 @@ class _LargeCopy:
 
     def run(self, source: int, target: int, progress: Progress) -> Digest:
         md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        self.follow(source, target, progress, [md5, sha256])
-        os.fsync(target)
+        self.follow(source, target, progress, [md5, sha256], durably=True)
         return Digest(md5.hexdigest(), sha256.hexdigest(), self._copied)
 
     def follow(
-        self, source: int, target: int, progress: Progress, digests: list[hashlib._Hash]
+        self,
+        source: int,
+        target: int,
+        progress: Progress,
+        digests: list[hashlib._Hash],
+        *,
+        durably: bool = False,
     ) -> None:
-        """Copy, and have each digest taken of the copy in a thread of its own."""
+        """Copy, and have each digest taken of the copy in a thread of its own.
+
+        ``durably``: the copy goes to the disk while it is still being hashed, which takes longer.
+        """
         with ThreadPoolExecutor(len(digests)) as pool:
             following = [pool.submit(self._follow, digest.update) for digest in digests]
             try:
@@ -111,6 +119,8 @@ class _LargeCopy:
                     progress(count)
             finally:
                 self._advance(0, is_whole=True)
+            if durably:
+                os.fsync(target)
             for each in following:
                 each.result()
 

@@ -15,6 +15,7 @@ OURS = "mlv"
 # What `capture` tells of the machine at hand, which of a version made elsewhere says nothing.
 ELSEWHERE: dict[str, Any] = {"branch": None, "python": None, "platform": None}
 _DASHES = re.compile(r"[-_.]+")
+_NAME, _VERSION = (re.compile(rf"^{key}:(.*)$", re.MULTILINE) for key in ("Name", "Version"))
 _SCP_STYLE = re.compile(r"(?:(?P<user>[^@/:]+)(?::[^@/]*)?@)?(?P<rest>[^/:]+:(?!//).*)")
 
 
@@ -66,7 +67,7 @@ def packages() -> Packages:
     pins: dict[str, str] = {}
     local: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"]
+        name, version = _stated(distribution)
         key = _DASHES.sub("-", name).lower() if name else OURS
         # Of two on the path, Python imports the first.
         if key == OURS or key in pins or key in local:
@@ -74,9 +75,17 @@ def packages() -> Packages:
         if _is_local(distribution):
             local[key] = name
         else:
-            pins[key] = f"{name}=={distribution.version}\n"
+            pins[key] = f"{name}=={version}\n"
     text = "".join(pins[key] for key in sorted(pins))
     return Packages(text.encode(), tuple(local[key] for key in sorted(local)))
+
+
+def _stated(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    """Read name and version, without the description that Python's own parser goes through."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    headers = text.partition("\n\n")[0]
+    name, version = (pattern.search(headers) for pattern in (_NAME, _VERSION))
+    return name[1].strip() if name else "", version[1].strip() if version else ""
 
 
 def _is_local(distribution: importlib.metadata.Distribution) -> bool:
