@@ -2,7 +2,7 @@
 # On Windows see CONTRIBUTING.md.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-servers test-forge test-fresh lint types format clean
+.PHONY: help demo test test-servers test-forge test-fresh bench lint types format clean
 
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -31,6 +31,9 @@ test-forge: $(READY) ## pull requests on a real forge, Pagure; as root, and some
 
 test-fresh: $(READY) ## a new machine that has Python, Git and mlv alone; as root, and some minutes
 	$(BIN)/python -m pytest tests/fresh $(ARGS)
+
+bench: $(READY) ## mlv beside its peers, in short; ARGS="--peers mlv,GTO" says which
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from mlv import ModelRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 # Runs a command as its script would, then tells every module that was imported.
 COMMAND = """
@@ -228,3 +228,68 @@ def test_the_data_of_two_versions_take_a_git_each(
     git(two, "commit", "--quiet", "--all", "--message", "The same data")
     registry.promote("v3", force=True, reason="To begin with")
     assert cost(two, "gate", "model-v4")[0] == ["cat-file", "ls-tree", "ls-tree"]
+
+
+# Bytes --------------------------------------------------------------------------------------
+
+SIZE = 16 * 1024 * 1024
+IO = Path("/proc/self/io")
+counts_bytes = pytest.mark.skipif(not IO.exists(), reason="Linux alone tells bytes by process")
+
+
+def bytes_of(work: Callable[[], object]) -> tuple[float, float]:
+    """Say how much was read and written, with what the gits that ended did, in sizes of a model."""
+
+    def so_far() -> tuple[int, int]:
+        facts = dict(line.split(": ") for line in IO.read_text().splitlines())
+        return int(facts["rchar"]), int(facts["wchar"])
+
+    before = so_far()
+    work()
+    read, written = (after - start for after, start in zip(so_far(), before, strict=True))
+    return read / SIZE, written / SIZE
+
+
+@counts_bytes
+def test_a_registration_writes_the_bytes_once_and_reads_them_for_copy_and_two_hashes(
+    repo: Path, tmp_path: Path
+) -> None:
+    registry, model = ModelRegistry(repo, notify=lambda _: None), tmp_path / "model.bin"
+    model.write_bytes(b"1")
+    registry.register(model, None)  # what is read once: DVC's modules, names of packages
+    model.write_bytes(bytes(SIZE))
+    read, written = bytes_of(lambda: registry.register(model, None))
+    assert 1 <= written < 1.1
+    assert 2 <= read < 3.4
+
+
+@counts_bytes
+def test_moving_and_reading_touch_no_model_and_a_verified_one_is_not_read_again(
+    repo: Path, tmp_path: Path
+) -> None:
+    registry, model = ModelRegistry(repo, notify=lambda _: None), tmp_path / "model.bin"
+    model.write_bytes(bytes(SIZE))
+    registry.register(model, None)
+    registry.artifacts("v1")
+    for work in (
+        lambda: registry.promote("v1"),
+        registry.current_version,
+        registry.list_versions,
+        registry.current_artifacts,
+    ):
+        read, written = bytes_of(work)
+        assert (read < 0.1, written < 0.02) == (True, True), work
+
+
+def test_the_number_of_gits_of_a_registration_does_not_grow_with_the_versions(
+    cost: Callable[..., tuple[list[str], set[str]]],
+    two: Path,
+    write_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    argv = ("register", str(write_model(tmp_path / "m.pkl", 3)), "--no-preprocessor")
+    first, modules = cost(two, *argv)
+    for seed in range(4, 9):
+        ModelRegistry(two).register(write_model(tmp_path / "n.pkl", seed), None)
+    assert sorted(cost(two, *argv)[0]) == sorted(first)
+    assert not modules & (HEAVY - {"dvc", "dvc_data", "dvc_objects", "asyncio", "git", "rich"})
