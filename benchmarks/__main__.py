@@ -32,7 +32,7 @@ from benchmarks.work import GROUPS, PAYLOADS, Bench, rows
 from mlv import __version__
 
 _ROOT = Path(__file__).parents[1]
-_QUICK = {"payloads": "1 MB,100 MB", "versions": "100", "rounds": 2}
+_QUICK = {"payloads": "1 MB", "versions": "100", "rounds": 2}
 _QUICK_GROUPS = "start,register,promote,live,list"
 _FULL = {"payloads": ",".join(PAYLOADS), "versions": "10,100,1000,10000", "rounds": 5}
 
