@@ -6,6 +6,7 @@ import click
 
 from mlv.cli import show
 from mlv.cli.exporting_mlflow import mlflow_command
+from mlv.cli.exporting_wandb import wandb_command
 from mlv.cli.options import Session, command, ref_argument
 
 
@@ -36,3 +37,4 @@ def hf_folder_command(session: Session, ref: str, out: str) -> None:
 
 export_command.add_command(hf_folder_command)
 export_command.add_command(mlflow_command)
+export_command.add_command(wandb_command)

@@ -1,0 +1,123 @@
+"""Versions as artifacts of Weights & Biases, each logged by a run of its own, also offline."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlv.errors import ConfigError, ProgramError
+from mlv.store.disk import on_disk
+from mlv.store.scratch import scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlv.domain.manifest import Manifest
+    from mlv.registry import ModelRegistry
+
+_ODD = re.compile(r"[^A-Za-z0-9_.-]+")
+_LONGEST = 100  # characters of an artifact's name, of the 128 that W&B allows
+# Beside what is handed out, in Git's own directory: what W&B writes for its runs.
+_RUNS = ".wandb"
+
+
+class Exported(NamedTuple):
+    """A version that was logged: its artifact, with aliases, and the folder of its run."""
+
+    tag: str
+    artifact: str
+    digest: str
+    aliases: tuple[str, ...]
+    datasets: tuple[str, ...]
+    run: str
+    folder: Path
+
+
+def export(registry: ModelRegistry, refs: Iterable[str], project: str | None) -> list[Exported]:
+    """Log versions, every byte of which is verified first; where the run goes W&B itself decides.
+
+    ``project`` is the model's name unless one is given. A version is the same run and the same
+    artifact each time, so that online nothing is there twice.
+    """
+    wandb = _library()
+    return [_export(registry, wandb, ref, project) for ref in refs]
+
+
+def _library() -> Any:
+    try:
+        import wandb
+    except ImportError:
+        raise ConfigError("wandb is not installed", hint="pip install 'mlv[wandb]'") from None
+    return wandb
+
+
+def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) -> Exported:
+    files = registry.artifacts(ref)
+    facts = registry.get_manifest(ref)
+    manifest = registry.record(ref).manifest
+    tag, model = manifest.version.tag, manifest.version.model
+    folder = files["manifest"].parents[2] / _RUNS
+    with on_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False)
+    try:
+        with (
+            scratch(folder / ".scratch") as aside,
+            wandb.init(
+                project=project or model, id=f"mlv-{tag}", name=tag, resume="allow",
+                job_type="export", dir=str(folder), settings=settings, reinit="create_new",
+            ) as run,
+        ):  # fmt: skip
+            datasets = _use_data(run, wandb, manifest, aside)
+            artifact = _artifact(wandb, manifest, dict(facts), files)
+            aliases = [manifest.version.name, *_status(facts["status"])]
+            run.log_artifact(artifact, aliases=aliases)
+            run.summary.update(dict(manifest.metrics))
+            where, name = run.dir, artifact.name
+    except (wandb.Error, TypeError, ValueError) as error:
+        raise ProgramError(
+            f"W&B did not take {tag}: {str(error).strip().splitlines()[0]}",
+            hint="wandb login, or WANDB_MODE=offline and later wandb sync",
+        ) from error
+    return Exported(
+        tag, name, artifact.digest, tuple(aliases), tuple(datasets), f"mlv-{tag}",
+        Path(where).parent,
+    )  # fmt: skip
+
+
+def _status(status: str) -> list[str]:
+    return [status] if status in ("production", "staging") else []
+
+
+def _artifact(wandb: Any, manifest: Manifest, facts: dict[str, Any], files: dict[str, Path]) -> Any:
+    """Make the artifact of a version; the same files have the same digest."""
+    # What changes with time is said by aliases: metadata of one version stay what they are.
+    metadata = {name: value for name, value in facts.items() if name != "status"}
+    made = wandb.Artifact(manifest.version.model, type="model", metadata=metadata)
+    for path in files.values():
+        if path.is_dir():
+            made.add_dir(str(path), name=path.name, policy="immutable")
+        else:
+            made.add_file(str(path), name=path.name, policy="immutable")
+    return made
+
+
+def _use_data(run: Any, wandb: Any, manifest: Manifest, aside: Path) -> list[str]:
+    """Tell what the version was made from: an artifact for each dependency, by its digest."""
+    stage = manifest.data["lineage"].get("stage") or {}
+    names = []
+    for path, md5 in sorted((stage.get("deps") or {}).items()):
+        if not md5:
+            continue
+        name = _ODD.sub("-", path).strip("-")[:_LONGEST] or sha256(path.encode()).hexdigest()[:16]
+        data = wandb.Artifact(name, type="dataset", metadata={"path": path, "md5": md5})
+        note = aside / f"{sha256(path.encode()).hexdigest()}.json"
+        note.write_text(json.dumps({"path": path, "md5": md5}) + "\n", encoding="utf-8")
+        data.add_file(str(note), name="dvc.json")
+        # What `use_artifact` does of a new one; it refuses offline.
+        run._log_artifact(data, is_user_created=True, use_after_commit=True)  # noqa: SLF001 - see above
+        names.append(name)
+    return names

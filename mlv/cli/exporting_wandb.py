@@ -1,0 +1,39 @@
+"""export wandb."""
+
+from __future__ import annotations
+
+import click
+
+from mlv.cli import show
+from mlv.cli.options import Session, command, complete_ref
+from mlv.domain.pointer import is_withdrawn
+
+
+@command(
+    click.argument("refs", metavar="[REF]...", nargs=-1, shell_complete=complete_ref),
+    click.option("--all", "all_", is_flag=True, help="Every version that is handed out."),
+    click.option("--project", metavar="NAME", help="W&B's project; else the model's name."),
+)
+def wandb_command(session: Session, refs: tuple[str, ...], all_: bool, project: str | None) -> None:
+    """Log versions as artifacts of Weights & Biases, also offline.
+
+    Files, manifest, metrics, the data they were trained on, and aliases: v3,
+    production.
+    """
+    from mlv.bridges import wandb
+
+    registry = session.open()
+    if all_:
+        versions = registry.versions()
+        refs = (*refs, *(m.version.tag for m, status in versions if not is_withdrawn(status)))
+    if not refs:
+        raise click.UsageError("Name a version, or say --all.")
+    done = wandb.export(registry, refs, project)
+    if session.as_json:
+        show.as_json([{**each._asdict(), "folder": str(each.folder)} for each in done])
+        return
+    for each in done:
+        if session.quiet:
+            show.line(each.tag)
+        else:
+            show.line(f"{each.tag}  {show.plain(each.artifact)} ({', '.join(each.aliases)})")

@@ -1,0 +1,105 @@
+"""Versions in W&B, offline: what stands in the run's file, read back from disk."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from wandb.proto import wandb_internal_pb2
+
+from mlv import ConfigError, ModelRegistry
+from mlv.bridges import wandb as bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_BLOCK, _HEADER = 32 * 1024, 7
+
+
+def records(file: Path) -> Iterator[Any]:
+    """Read a run's file: blocks of LevelDB's log, with records that may go over several."""
+    data = file.read_bytes()
+    at, parts = _HEADER, b""
+    while at + _HEADER <= len(data):
+        if _BLOCK - at % _BLOCK < _HEADER:
+            at += _BLOCK - at % _BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        if not kind:
+            return
+        parts += data[at + _HEADER : at + _HEADER + length]
+        at += _HEADER + length
+        if kind in (1, 4):  # a whole one, or the last part
+            record = wandb_internal_pb2.Record()  # type: ignore[attr-defined] # made at import
+            record.ParseFromString(parts)
+            yield record
+            parts = b""
+
+
+@pytest.fixture
+def registry(
+    repo: Path,
+    tmp_path: Path,
+    dvc: Callable[..., str],
+    write_model: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> ModelRegistry:
+    """Return a registry whose fraud-v1 is live; a stage made its model from data."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "wandb-cache"))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
+    (repo / "data.csv").write_text("1,2\n")
+    write_model(tmp_path / "made.pkl", 1)
+    (repo / "dvc.yaml").write_text(
+        "stages:\n  train:\n    cmd: cp ../made.pkl model.pkl\n    deps: [data.csv]\n"
+        "    outs: [model.pkl]\n"
+    )
+    dvc(repo, "repro", "--quiet")
+    made = ModelRegistry(repo, "fraud", notify=lambda _: None)
+    made.register(repo / "model.pkl", None, metrics={"roc_auc": 0.91}, metadata={"rows": 7})
+    made.promote("v1")
+    return made
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb.*")
+def test_a_run_file_holds_the_version(registry: ModelRegistry, repo: Path) -> None:
+    [done] = bridge.export(registry, ["v1"], None)
+    assert str(done.folder).startswith(str(repo / ".git"))
+    [file] = done.folder.glob("*.wandb")
+    logged = list(records(file))
+    artifacts = {r.artifact.name: r.artifact for r in logged if r.HasField("artifact")}
+    sent = [r.request.log_artifact.artifact for r in logged if r.HasField("request")]
+    artifacts |= {each.name: each for each in sent if each.name}
+    model = artifacts["fraud"]
+    assert (model.type, set(model.aliases)) == ("model", {"latest", "v1", "production"})
+    assert model.digest == done.digest
+    entries = {entry.path: entry for entry in model.manifest.contents}
+    md5 = hashlib.md5((repo / "model.pkl").read_bytes(), usedforsecurity=False).digest()
+    assert entries["model.pkl"].digest == base64.b64encode(md5).decode()
+    assert {"manifest.json", "requirements.txt"} <= entries.keys()
+    metadata = json.loads(model.metadata)
+    assert metadata["metrics"] == {"roc_auc": 0.91}
+    assert metadata["model_sha256"] == registry.get_manifest("v1")["model_sha256"]
+    data = artifacts["data.csv"]
+    assert (data.type, data.use_after_commit) == ("dataset", True)
+    stage = registry.get_manifest("v1")["lineage"]["stage"]
+    assert json.loads(data.metadata)["md5"] == stage["deps"]["data.csv"]
+    summary = {u.key: u.value_json for r in logged for u in r.summary.update}
+    assert summary["roc_auc"] == "0.91"
+    [again] = bridge.export(registry, ["v1"], None)
+    assert (again.digest, again.run) == (done.digest, done.run)
+
+
+def test_without_wandb_it_is_said_what_to_install(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ConfigError) as caught:
+        bridge.export(registry, ["v1"], None)
+    assert caught.value.hint == "pip install 'mlv[wandb]'"
