@@ -23,7 +23,8 @@ test: lint types ## every check and the whole test suite; ARGS="-k name" narrows
 test-servers: $(SERVERS) ## what takes longer: real servers, workflows, and kills at every step
 	@for program in sshd rsync; do PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || { \
 	    echo "make $@ needs $$program: apt-get install openssh-server rsync" >&2; exit 1; }; done
-	$(BIN)/python -m pytest tests/servers tests/sharing/test_kills.py tests/proposing/test_kills.py \
+	$(BIN)/python -m pytest tests/servers tests/bundling/test_kills.py \
+	    tests/sharing/test_kills.py tests/proposing/test_kills.py \
 	    -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-forge: $(READY) ## pull requests on a real forge, Pagure; as root, and some minutes

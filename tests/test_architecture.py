@@ -24,7 +24,16 @@ LAYERS = (
     ("registry",),
     ("proposing",),
     ("review",),
-    ("audit", "doctor", "drill", "importing", "keeping", "pulling", "reproducing"),
+    (
+        "audit",
+        "bundling",
+        "doctor",
+        "drill",
+        "importing",
+        "keeping",
+        "pulling",
+        "reproducing",
+    ),
     ("sharing",),
     (
         "initialisation",

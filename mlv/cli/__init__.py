@@ -38,6 +38,8 @@ _COMMANDS = {
     "push": "sharing",
     "fetch": "sharing",
     "pull": "fetching",
+    "bundle": "bundling",
+    "unbundle": "bundling",
     "serve": "serving",
     "reproduce": "reproducing",
     "export": "exporting",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mlv.cli import show
-from mlv.cli.options import Session, command
+from mlv.cli.options import Session, command, loader_option
 from mlv.domain.figures import duration
 from mlv.domain.names import name_of
 
 if TYPE_CHECKING:
+    from mlv.cli.options import Pairs
     from mlv.drill.report import Drill, Drilled
 
 _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "over budget": ("!", "yellow")}
@@ -20,14 +21,15 @@ _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "over budget": (
 @command(
     click.option("--budget", metavar="SECONDS", type=float, default=300.0, show_default=True,
                  help="What all steps of a model may take together."),
+    loader_option,
 )  # fmt: skip
-def drill_command(session: Session, budget: float) -> None:
+def drill_command(session: Session, budget: float, loaders: Pairs) -> None:
     """Rehearse a rollback; change nothing.
 
     What it would go back to is downloaded into an empty cache, verified, loaded and asked its
     sample. Exit 3 if that takes longer than the budget.
     """
-    found = session.open().drill(budget=budget)
+    found = session.open().drill(budget=budget, loaders=loaders)
     if session.as_json:
         show.as_json(found.to_dict())
     elif session.quiet:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    Pairs = tuple[tuple[str, str], ...]
+
 _RARELY = 100_000
 
 
@@ -110,6 +112,16 @@ def split_pairs(option: str, values: Iterable[str], form: str) -> dict[str, str]
             raise InvalidInput(f"{option} {value!r} is not {form}")
         found[name] = text
     return found
+
+
+def _loaders(_: click.Context, __: click.Parameter, values: Iterable[str]) -> Pairs:
+    return tuple(split_pairs("--loader", values, "SUFFIX=MODULE:FUNCTION").items())
+
+
+loader_option = click.option(
+    "--loader", "loaders", multiple=True, metavar="SUFFIX=MODULE:FUNCTION", callback=_loaders,
+    help="What loads such a file.",
+)  # fmt: skip
 
 
 def complete_ref(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

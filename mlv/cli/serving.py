@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mlv.cli import show
-from mlv.cli.options import Session, command
-from mlv.errors import ConfigError, InvalidInput
+from mlv.cli.options import Session, command, loader_option
+from mlv.errors import ConfigError
 from mlv.store.scratch import temporary
 
 if TYPE_CHECKING:
+    from mlv.cli.options import Pairs
     from mlv.serve.workers import Settings
 
 
@@ -43,13 +44,7 @@ if TYPE_CHECKING:
         metavar="BYTES",
         help="The largest request.",
     ),
-    click.option(
-        "--loader",
-        "loaders",
-        multiple=True,
-        metavar="SUFFIX=MODULE:FUNCTION",
-        help="What loads such a file.",
-    ),
+    loader_option,
 )
 def serve_command(
     session: Session,
@@ -60,7 +55,7 @@ def serve_command(
     watch: float,
     no_fetch: bool,
     max_body: int,
-    loaders: tuple[str, ...],
+    loaders: Pairs,
 ) -> None:
     """Serve what is in production over HTTP, and follow it.
 
@@ -69,9 +64,6 @@ def serve_command(
     _need_extra()
     from mlv.serve.workers import Settings, bind, serve
 
-    pairs = [each.partition("=") for each in loaders]
-    if not all(equals for _, equals, _ in pairs):
-        raise InvalidInput("--loader is SUFFIX=MODULE:FUNCTION", hint="--loader .onnx=mine:load")
     settings = Settings(
         source or str(session.folder),
         session.model,
@@ -81,7 +73,7 @@ def serve_command(
         watch,
         not no_fetch,
         max_body,
-        tuple((key, place) for key, _, place in pairs),
+        loaders,
     )
     with bind(settings) as listening, temporary("mlv-serve-") as folder:
         address = f"[{host}]" if ":" in host else host

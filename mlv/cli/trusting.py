@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlv.cli import show
-from mlv.cli.options import Session, command, ref_argument
+from mlv.cli.options import Session, command, loader_option, ref_argument
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.registry import ModelRegistry
 
 if TYPE_CHECKING:
+    from mlv.cli.options import Pairs
     from mlv.domain.findings import Outcome
 
 
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
     click.option("--remote", is_flag=True, help="Ask the Git and DVC remotes too (with --all)."),
     click.option("--deep", is_flag=True, help="Download and hash what the DVC remote has too."),
     click.option("--predict", is_flag=True, help="Load it, and ask it its sample."),
+    loader_option,
 )
 def verify_command(
-    session: Session, ref: str | None, all_: bool, remote: bool, deep: bool, predict: bool
+    session: Session,
+    ref: str | None,
+    all_: bool,
+    remote: bool,
+    deep: bool,
+    predict: bool,
+    loaders: Pairs,
 ) -> None:
     """Hash a version's bytes anew, or audit all; exit 4 if something is not what it was."""
     if bool(ref) == all_:
@@ -34,24 +42,38 @@ def verify_command(
         raise InvalidInput(
             "--predict goes with one reference", hint="mlv verify fraud-v3 --predict"
         )
+    if loaders and not predict:
+        raise InvalidInput(
+            "--loader goes with --predict", hint="mlv verify fraud-v3 --predict --loader ..."
+        )
     registry = session.open()
     if ref:
-        _verify_one(session, registry, ref, predict=predict)
+        how = {"predict": predict, "loaders": _imported(loaders)}
+        _verify_one(session, registry, ref, how)
     else:
         _audit(session, registry.verify_all(remote=remote, deep=deep))
 
 
-def _verify_one(session: Session, registry: ModelRegistry, ref: str, *, predict: bool) -> None:
+def _imported(loaders: Pairs) -> dict[str, Any]:
+    if not loaders:
+        return {}
+    from mlv.predicting.loaders import loaders_named
+
+    return {**loaders_named(loaders)}
+
+
+def _verify_one(session: Session, registry: ModelRegistry, ref: str, how: dict[str, Any]) -> None:
     from mlv.domain.sample import ROLE
 
     tag = registry.resolve(ref).tag
     report: dict[str, Any] = {"tag": tag, "artifacts": {}, "error": None}
     try:
         with show.apart():
-            report["artifacts"] = registry.verify(ref, predict=predict)
+            report["artifacts"] = registry.verify(ref, **how)
     except IntegrityError as error:
         report.update(error=error.message, hint=error.hint)
-    if predict and not session.quiet and not report["error"] and ROLE not in report["artifacts"]:
+    is_asked_nothing = not report["error"] and ROLE not in report["artifacts"]
+    if how["predict"] and is_asked_nothing and not session.quiet:
         show.note(f"{tag} has no sample: it was loaded, and asked nothing")
     if session.as_json:
         show.as_json([report])

@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-    """What a drill is held against, and who watches it; ``budget`` is in seconds a model."""
+    """What a drill is held against, and who watches it; ``budget`` is in seconds a model.
+
+    ``loaders`` are the user's own, as `predicting.loaders.loaders_named` takes them.
+    """
 
     budget: float
     progress: ProgressBar
+    loaders: tuple[tuple[str, str], ...] = ()
 
 
 def drill(versions: Versions, references: References, models: Sequence[str], terms: Terms) -> Drill:
@@ -133,6 +137,6 @@ def _use(
             pins = versionfolder.requirements(versions, record)
             files["requirements"] = handout.put_beside(files["manifest"], pins)
             told.append(count(len(record.manifest.artifacts), "artifact"))
-        tried = trial.attempt(record, files, folder / "trial", terms.budget)
+        tried = trial.attempt(record, files, folder / "trial", terms)
         course.steps += tried.steps
         return tried.fault

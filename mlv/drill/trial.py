@@ -23,6 +23,7 @@ from mlv.store.process import run_within
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlv.drill.rehearsal import Terms
     from mlv.store.versions import Record
 
 _ASKED, _PATH, _TOLD = "asked.json", "path.json", "told.jsonl"
@@ -41,14 +42,16 @@ class Tried(NamedTuple):
     fault: Fault | None
 
 
-def attempt(record: Record, files: Mapping[str, Path], folder: Path, seconds: float) -> Tried:
-    """Load verified files and ask the version its sample, for so many ``seconds`` at most."""
+def attempt(record: Record, files: Mapping[str, Path], folder: Path, terms: Terms) -> Tried:
+    """Load verified files and ask the version its sample, within the budget."""
+    seconds = terms.budget
     version = record.manifest.version
     folder.mkdir()
     asked = {
         "model": version.model,
         "number": version.number,
         "files": {role: str(path) for role, path in files.items()},
+        "loaders": terms.loaders,
     }
     (folder / _ASKED).write_text(json.dumps(asked), encoding="utf-8")
     (folder / _PATH).write_text(json.dumps([os.path.abspath(p) for p in sys.path]),  # noqa: PTH100
@@ -144,11 +147,13 @@ def main() -> None:
 
 
 def _load(asked: dict[str, Any]) -> Any:
+    from mlv.predicting.loaders import loaders_named
     from mlv.predicting.predictor import Predictor
 
     files = {role: Path(path) for role, path in asked["files"].items()}
     version = Version(asked["model"], asked["number"])
-    return Predictor.load(parse(files["manifest"].read_bytes(), version), files)
+    manifest = parse(files["manifest"].read_bytes(), version)
+    return Predictor.load(manifest, files, loaders_named(asked["loaders"]))
 
 
 def _tell(*facts: object) -> None:

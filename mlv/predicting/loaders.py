@@ -6,11 +6,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mlv.domain.manifest import MODEL, PREPROCESSOR
-from mlv.errors import RegistryError
+from mlv.errors import InvalidInput, RegistryError
 from mlv.predicting import packages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     Loader = Callable[[Path], object]
@@ -108,3 +108,24 @@ LOADERS: dict[str, Loader] = {
     ".safetensors": _safetensors,
     ".onnx": _onnx,
 }
+
+
+def loaders_named(pairs: Iterable[tuple[str, str]]) -> Loaders:
+    """Import loaders that are named: pairs of a suffix or role, and ``module:function``."""
+    return {key: _named(place) for key, place in pairs}
+
+
+def _named(place: str) -> Any:
+    module, colon, name = place.partition(":")
+    if not colon:
+        raise InvalidInput(f"the loader {place!r} is not module:function")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInput(
+            f"the loader {place!r} cannot be imported: {error}",
+            hint="its folder must be on PYTHONPATH",
+        ) from None
+    if not callable(found):
+        raise InvalidInput(f"the loader {place!r} cannot be called")
+    return found

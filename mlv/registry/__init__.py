@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlv.registry.bundling import Bundles
 from mlv.registry.files import HandsOut
 from mlv.registry.importing import Imports
 from mlv.registry.moving import Moves
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mlv.store.hashing import ProgressBar
 
 
-class ModelRegistry(Registers, Imports, Moves, Reads, HandsOut):
+class ModelRegistry(Registers, Imports, Moves, Reads, HandsOut, Bundles):
     """The registry that a Git repository is.
 
     ``path`` is the repository or any folder in it, in which ``mlv init`` ran. ``model`` binds the

@@ -10,7 +10,7 @@ from mlv.registry.opened import Opened
 from mlv.store.disk import on_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mlv.domain.findings import Outcome
     from mlv.domain.names import Version
@@ -107,12 +107,20 @@ class HandsOut(Opened):
         with on_disk(self.path):
             return reproduce(self._versions, self.record(ref), files, order)
 
-    def verify(self, ref: str, *, fetch: bool = True, predict: bool = False) -> dict[str, str]:
+    def verify(
+        self,
+        ref: str,
+        *,
+        fetch: bool = True,
+        predict: bool = False,
+        loaders: Mapping[str, Callable[[Path], Any]] | None = None,
+    ) -> dict[str, str]:
         """Hash a version's bytes here anew, wherever they lie: ``{role: "ok" | "not here"}``.
 
         `IntegrityError` names the artifact, the SHA-256 expected and the one found. ``fetch``
         brings bytes that are not here from the DVC remote first. ``predict`` also loads the
-        version and asks it its sample, which `PredictionDiffers` if it answers something else.
+        version, with ``loaders`` as `load` does, and asks it its sample, which `PredictionDiffers`
+        if it answers something else.
         """
         from mlv.store import files, versionfolder
 
@@ -122,20 +130,27 @@ class HandsOut(Opened):
         fetch = fetch and self._status(record.manifest.version) != pointers.PURGED
         states = files.verify(self._git.layout, record, self._progress, fetch=fetch)
         if predict:
-            self.predictor(record.manifest.version.tag).check()
+            self.predictor(record.manifest.version.tag, loaders=loaders).check()
         return states
 
-    def drill(self, models: Sequence[str] = (), budget: float = 300.0) -> Drill:
+    def drill(
+        self,
+        models: Sequence[str] = (),
+        budget: float = 300.0,
+        loaders: Iterable[tuple[str, str]] = (),
+    ) -> Drill:
         """Rehearse the rollback of these models, of the bound one, or of all that are live.
 
         Decided as `rollback` decides; then the bytes come from the DVC remote into an empty
         cache, are verified, loaded, and asked the version's sample, in a process of their own.
-        Nothing in the repository changes. ``budget`` is in seconds a model. What stopped it
-        stands in the result: see `drill.report`.
+        Nothing in the repository changes. ``budget`` is in seconds a model; ``loaders`` are pairs
+        of a suffix or role and ``module:function``. What stopped it stands in the result: see
+        `drill.report`.
         """
         from mlv.drill import Terms, drill
 
-        return drill(self._versions, self._references, models, Terms(budget, self._progress))
+        terms = Terms(budget, self._progress, tuple(loaders))
+        return drill(self._versions, self._references, models, terms)
 
     def verify_all(self, *, remote: bool = False, deep: bool = False) -> list[Outcome]:
         """Audit every version, of the bound model or of all, and the registry branch.

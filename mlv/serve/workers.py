@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import multiprocessing
 import os
 import signal
@@ -12,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlv.errors import ConfigError, InvalidInput
+from mlv.errors import ConfigError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -74,10 +73,10 @@ def serve(settings: Settings, listening: socket.socket, folder: Path) -> None:
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from mlv.predicting.loaders import loaders_named
     from mlv.store.process import export
 
-    for _, place in settings.loaders:
-        loader_of(place)
+    loaders_named(settings.loaders)
     # prometheus_client keeps its counts in files if this is set when it is imported.
     export("PROMETHEUS_MULTIPROC_DIR", str(folder))
     config = uvicorn.Config(
@@ -101,6 +100,7 @@ def serve(settings: Settings, listening: socket.socket, folder: Path) -> None:
 
 def build(settings: Settings, folder: str) -> FastAPI:
     """Make one worker's application, in its process."""
+    from mlv.predicting.loaders import loaders_named
     from mlv.serve.app import Worker, create_app
     from mlv.serve.board import Board
     from mlv.serve.live import LiveModel
@@ -111,7 +111,7 @@ def build(settings: Settings, folder: str) -> FastAPI:
         settings.model,
         watch=settings.watch,
         fetch=settings.fetch,
-        loaders={key: loader_of(place) for key, place in settings.loaders},
+        loaders=loaders_named(settings.loaders),
         wait=False,
         start=False,
     )
@@ -148,20 +148,3 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="mlv-parent", daemon=True).start()
-
-
-def loader_of(place: str) -> Any:
-    """Import a loader named ``module:function``."""
-    module, colon, name = place.partition(":")
-    if not colon:
-        raise InvalidInput(f"the loader {place!r} is not module:function")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InvalidInput(
-            f"the loader {place!r} cannot be imported: {error}",
-            hint="its folder must be on PYTHONPATH",
-        ) from None
-    if not callable(found):
-        raise InvalidInput(f"the loader {place!r} cannot be called")
-    return found

@@ -16,7 +16,7 @@ from mlv.store.versions import folder_of
 if TYPE_CHECKING:
     from mlv.moving.drafting import Draft
     from mlv.sharing.share import Share
-    from mlv.store.versions import Tip
+    from mlv.store.versions import Tip, Versions
 
 
 def follow(share: Share, tip: Tip, made: Draft, reason: str) -> list[str]:
@@ -36,7 +36,7 @@ def follow(share: Share, tip: Tip, made: Draft, reason: str) -> list[str]:
                 trees = ready_trees(versions, tip, made)
                 move = made.move(branch, tip.local)
                 return notes + publishing.publish(share.git, move, trees, reason)
-            return notes + _fast_forward(share, tip, made.commit, reason)
+            return notes + fast_forward(share.versions, tip, made.commit, reason)
     except RegistryError as error:
         return [_said(share, error)]
 
@@ -48,7 +48,7 @@ def catch_up(share: Share, tip: Tip) -> list[str]:
     try:
         with publishing.local_lock(share.git.layout):
             notes = publishing.recover(share.git)
-            return notes + _fast_forward(share, tip, tip.commit, "mlv: fast-forward")
+            return notes + fast_forward(share.versions, tip, tip.commit, "mlv: fast-forward")
     except RegistryError as error:
         return [_said(share, error)]
 
@@ -68,9 +68,12 @@ def _remember(share: Share, commit: str) -> None:
     share.versions.remember_not_merged(commit)
 
 
-def _fast_forward(share: Share, tip: Tip, commit: str, reason: str) -> list[str]:
-    """Take a branch along that lacks other people's commits too, and so any model's files."""
-    git, versions, branch = share.git, share.versions, share.versions.config.branch
+def fast_forward(versions: Versions, tip: Tip, commit: str, reason: str) -> list[str]:
+    """Take a branch along that lacks other people's commits too, and so any model's files.
+
+    To be called under `publishing.local_lock`.
+    """
+    git, branch = versions.git, versions.config.branch
     assert tip.local
     trees = workspace.checkouts(git, branch)
     if not trees:
@@ -80,14 +83,14 @@ def _fast_forward(share: Share, tip: Tip, commit: str, reason: str) -> list[str]
         return [f"{branch} is checked out in several work trees and stays: git pull --ff-only"]
     new = tip._replace(commit=commit)
     folders = [folder_of(model) for model in versions.models_on(new)]
-    before, after = (_files(share, at, folders) for at in (tip.local, commit))
+    before, after = (_files(versions, at, folders) for at in (tip.local, commit))
     move = workspace.Move(branch, tip.local, commit, folders, before, after)
     artifacts = workbytes.find(trees[0], before, after)
     return publishing.fast_forward(workspace.Checkout(trees[0], artifacts), move)
 
 
-def _files(share: Share, commit: str, folders: list[str]) -> dict[str, str]:
+def _files(versions: Versions, commit: str, folders: list[str]) -> dict[str, str]:
     files: dict[str, str] = {}
     for folder in folders:
-        files |= workspace.files_below(share.versions.entries(commit, folder) or [], folder)
+        files |= workspace.files_below(versions.entries(commit, folder) or [], folder)
     return files

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlv.store.dvc.cache import Cache
     from mlv.store.dvc.remote import Remote
     from mlv.store.dvc.repository import Dvc
-    from mlv.store.versions import Record
+    from mlv.store.versions import Record, Versions
 
 
 class Delivered(NamedTuple):
@@ -44,7 +44,7 @@ def deliver(share: Share, dvc: Dvc, record: Record, *, partial: bool) -> Deliver
     it is the version's own.
     """
     tag, manifest = record.tag.version.tag, record.manifest
-    refuse_credentials(share, record.tag.commit, tag)
+    refuse_credentials(share.versions, record.tag.commit, tag)
     outputs = dvc.outputs(record.tag.commit)
     own = f"{folder_of(manifest.version.model)}/"
     done = deliver_outputs(share, dvc, outputs, tag)
@@ -189,9 +189,9 @@ def _size(cache: Cache, md5: str, stated: int | None) -> int | None:
     return path.stat().st_size if path else stated
 
 
-def refuse_credentials(share: Share, commit: str, name: str) -> None:
+def refuse_credentials(versions: Versions, commit: str, name: str) -> None:
     """Refuse to publish a commit whose ``.dvc/config`` holds a password."""
-    data = share.versions.blob(commit, ".dvc/config")
+    data = versions.blob(commit, ".dvc/config")
     found = credential_in(data) if data else None
     if found:
         raise ConfigError(

@@ -166,7 +166,7 @@ def _deliver(
             state = state.with_objects(first, done)
     if tip and tip.local and tip.local not in state.delivered:
         branch = share.versions.config.branch
-        refuse_credentials(share, tip.local, branch)
+        refuse_credentials(share.versions, tip.local, branch)
         done = deliver_outputs(share, dvc, dvc.outputs(tip.local), branch)
         _tell_lacking(share, done)
         state = state.with_objects(tip.local, done)

@@ -162,7 +162,7 @@ def _config(document: object) -> Config:
     top = mapping(document, ())
     only(top, _TOP, ())
     branch = text(top.get("branch", "main"), ("branch",))
-    if not _is_word(branch) and not re.fullmatch(_BRANCH, branch):
+    if not is_branch(branch):
         raise Wrong(("branch",), f"{branch!r} is not a branch's name")
     remote = text(top.get("remote", "origin"), ("remote",))
     if not _is_word(remote) and not re.fullmatch(_REMOTE, remote):
@@ -220,6 +220,11 @@ def _requirements(config: ModelConfig, facts: dict[str, Any], at: tuple[str, ...
     keys = words(facts.get("require_metadata", config.require_metadata), (*at, "require_metadata"))
     clean = flag(facts.get("require_clean", config.require_clean), (*at, "require_clean"))
     return config._replace(require_metadata=keys, require_clean=clean)
+
+
+def is_branch(name: str) -> bool:
+    """Whether git would take this for a branch's name."""
+    return _is_word(name) or re.fullmatch(_BRANCH, name) is not None
 
 
 def _is_word(name: str) -> bool:

@@ -302,8 +302,9 @@ def _hint(stderr: str) -> str:
     return next((hint for said, hint in _HINTS if said in stderr), _ELSE)
 
 
-def init_git(path: Path) -> None:
-    """Make a Git repository, by the user's own defaults."""
-    result = process.run(["git", "init", "--quiet", "--", str(path.absolute())], cwd=Path.cwd())
+def init_git(path: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+    """Make a Git repository, by the user's own defaults but for ``options`` and ``env``."""
+    argv = ["git", "init", "--quiet", *options, "--", str(path.absolute())]
+    result = process.run(argv, cwd=Path.cwd(), env=env)
     if result.code:
         raise failed(("git", "init"), result)

@@ -174,22 +174,35 @@ def _write_all(target: int, data: bytes) -> None:
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
     """Give a file's SHA-256."""
-    return _digest_of(path, hashlib.sha256(), progress)
+    digest = hashlib.sha256()
+    _feed(path, [digest], progress)
+    return digest.hexdigest()
 
 
 def md5_of(path: Path) -> str:
     """Give a file's MD5, which is DVC's name for it."""
-    return _digest_of(path, hashlib.md5(usedforsecurity=False), None)
+    digest = hashlib.md5(usedforsecurity=False)
+    _feed(path, [digest], None)
+    return digest.hexdigest()
 
 
-def _digest_of(path: Path, digest: hashlib._Hash, progress: Progress | None) -> str:
-    view = memoryview(bytearray(_BUFFER))
+def digest_of(path: Path, progress: Progress | None = None) -> Digest:
+    """Give both of a file, in one reading."""
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    size = _feed(path, [md5, sha256], progress)
+    return Digest(md5.hexdigest(), sha256.hexdigest(), size)
+
+
+def _feed(path: Path, digests: list[hashlib._Hash], progress: Progress | None) -> int:
+    view, size = memoryview(bytearray(_BUFFER)), 0
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(view):
-            digest.update(view[:count])
+            for digest in digests:
+                digest.update(view[:count])
+            size += count
             if progress:
                 progress(count)
-    return digest.hexdigest()
+    return size
 
 
 def listing_sha256(files: Iterable[tuple[str, str]]) -> str:

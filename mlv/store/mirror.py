@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import ChangedMeanwhile, IntegrityError, InvalidInput, NotFound, ProgramError
+from mlv.store.bare import make_bare
 from mlv.store.disk import on_disk, remove_tree
 from mlv.store.git import Git, Layout
 from mlv.store.gitremote import PEELED, GitRemote
@@ -103,12 +104,7 @@ class Mirror:
             return
         self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = self.folder.with_name(f".{uuid.uuid4().hex}")
-        for part in ("objects/pack", "refs/heads", "mlv"):
-            (aside / part).mkdir(parents=True)
-        # The URL may hold a password.
-        (aside / "config").touch(mode=0o600)
-        (aside / "config").write_text(_config(self.url), encoding="utf-8")
-        (aside / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
+        make_bare(aside, _config(self.url))
         try:
             aside.rename(self.folder)
         except OSError:
@@ -264,7 +260,4 @@ class _Far(GitRemote):
 
 def _config(url: str) -> str:
     quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    return (
-        "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n"
-        f'[gc]\n\tauto = 0\n[remote "{REMOTE}"]\n\turl = "{quoted}"\n'
-    )
+    return f'[remote "{REMOTE}"]\n\turl = "{quoted}"\n'

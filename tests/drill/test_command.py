@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mlv import ModelRegistry
+from tests.drill.conftest import publish
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    from mlv import ModelRegistry
-    from tests.drill.conftest import Environment
+    from tests.drill.conftest import Environment, Git
 
     Mlv = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -49,6 +51,29 @@ def test_a_scheduled_job_is_told_by_the_exit_code(
     environment.becomes(**does)
     done = mlv(live.path, "drill", "--quiet", "--budget", "4")
     assert (done.returncode, done.stdout, done.stderr) == (code, f"fraud {outcome}\n", "")
+
+
+def test_loaders_of_the_users_own(
+    repo: Path, git: Git, environment: Environment, mlv: Mlv, tmp_path: Path
+) -> None:
+    environment.becomes()
+    (tmp_path / "environment" / "mine.py").write_text(
+        "import answering_for_drills as answering\n"
+        "def load(path):\n    return answering.Model(int(path.read_text()))\n"
+    )
+    publish(repo, git)
+    registry = ModelRegistry(repo, "fraud")
+    for seed in (1, 2):
+        model = tmp_path / "model.factor"
+        model.write_text(str(seed))
+        registry.promote(registry.register(model, None))
+    registry.push()
+    loader = ("--loader", ".factor=mine:load")
+    assert mlv(repo, "drill", "--json", *loader).stdout.count('"detail": "Model"') == 1
+    assert mlv(repo, "verify", "v2", "--predict", *loader).returncode == 0
+    gone = mlv(repo, "drill", "--loader", ".factor=mine:absent")
+    assert gone.returncode == 2
+    assert "the loader 'mine:absent' cannot be imported" in gone.stdout + gone.stderr
 
 
 def test_json_has_what_stopped_it(live: ModelRegistry, environment: Environment, mlv: Mlv) -> None:

@@ -148,7 +148,7 @@ class Cache:
     def _put(self, source: Path, scratch: Path, progress: Progress) -> Digest:
         copy = scratch / uuid.uuid4().hex
         digest = copy_hashed(source, copy, progress)
-        self._install(copy, digest)
+        self.install(copy, digest)
         return digest
 
     def _put_listing(self, members: list[Member], scratch: Path) -> str:
@@ -161,13 +161,14 @@ class Cache:
         source, copy = scratch / "listing", scratch / "listing-copy"
         source.write_bytes(tree.as_bytes())
         digest = copy_hashed(source, copy, lambda _: None)
-        self._install(copy, digest._replace(md5=f"{digest.md5}.dir"))
+        self.install(copy, digest._replace(md5=f"{digest.md5}.dir"))
         return f"{digest.md5}.dir"
 
-    def _install(self, copy: Path, digest: Digest) -> None:
+    def install(self, copy: Path, digest: Digest) -> None:
         """Rename a whole copy to where the cache keeps it, in place of what may lie there.
 
-        An object that lies there already may be damaged, and DVC would not notice.
+        The copy lies on the cache's file system. An object that is there already may be damaged,
+        and DVC would not notice.
         """
         target = self._path(self._cache, digest.md5)
         copy.chmod(_CACHE_MODE)

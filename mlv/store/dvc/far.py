@@ -144,17 +144,8 @@ def storage_of(committed: bytes, what: str) -> Storage:
 
     ``what`` names the repository in a `ConfigError`.
     """
-    with asking("read its configuration"):
-        from configobj import ConfigObj, ConfigObjError
-        from dvc.config import Config
-
-        own = Config(validate=False)
-        try:
-            text = committed.decode(errors="replace").splitlines()
-            theirs = ConfigObj(text, list_values=False, interpolation=False)
-        except (ConfigObjError, RecursionError):
-            raise ConfigError(f"the .dvc/config of {what} cannot be read") from None
-    found = merged(_nested(theirs), own)
+    theirs, own = _configs(committed, what)
+    found = merged(theirs, own)
     if isinstance(found, str):
         raise ConfigError(
             f"{what} does not say where its bytes lie: {found}",
@@ -162,6 +153,33 @@ def storage_of(committed: bytes, what: str) -> Storage:
             "alone, dvc remote add --global -d NAME URL",
         )
     return found
+
+
+def local_config(committed: bytes) -> str:
+    """Write the ``config.local`` by which a repository's cache is where its reader has caches.
+
+    Nothing where its ``.dvc/config`` says nothing of caches.
+    """
+    theirs, own = _configs(committed, "the repository")
+    if not theirs.get("cache"):
+        return ""
+    folder = own.get("cache", {}).get("dir", "cache")
+    return f"[cache]\n    dir = {folder}\n    local =\n"
+
+
+def _configs(committed: bytes, what: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a repository's ``.dvc/config``, and the reader's own configuration."""
+    with asking("read its configuration"):
+        from configobj import ConfigObj, ConfigObjError
+        from dvc.config import Config
+
+        own: dict[str, Any] = Config(validate=False)
+        try:
+            text = committed.decode(errors="replace").splitlines()
+            theirs = ConfigObj(text, list_values=False, interpolation=False)
+        except (ConfigObjError, RecursionError):
+            raise ConfigError(f"the .dvc/config of {what} cannot be read") from None
+    return _nested(theirs), own
 
 
 def _nested(config: dict[str, Any]) -> dict[str, Any]:

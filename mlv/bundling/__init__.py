@@ -1,0 +1,1 @@
+"""Versions in one file, for a machine that no network leads to."""

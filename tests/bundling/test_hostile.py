@@ -1,0 +1,280 @@
+"""A bundle whose maker means harm, or that lost something on its way: nothing of it comes here."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mlv import IntegrityError, ModelRegistry, RegistryError
+from mlv.bundling import archive
+from mlv.bundling.contents import git_start, md5_of
+from tests.bundling.conftest import Forgery, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.bundling.conftest import Made
+
+    Git = Callable[..., str]
+
+
+def refused(
+    file: Path, folder: Path, match: str, error: type[RegistryError] = IntegrityError
+) -> None:
+    """See that a file is refused, in an empty folder, which stays so."""
+    with pytest.raises(error, match=match):
+        ModelRegistry.unbundle(file, folder / "new", notify=quiet)
+    assert not [*(folder / "new").glob("*"), *(folder / "new").glob(".*")]
+
+
+@pytest.fixture
+def forgery(made: Made, tmp_path: Path) -> Forgery:
+    return Forgery(made.file, tmp_path / "forged")
+
+
+def test_what_is_put_together_again_as_it_was_is_taken(
+    forgery: Forgery, made: Made, tmp_path: Path
+) -> None:
+    forgery.write(tmp_path / "same.mlv")
+    assert (tmp_path / "same.mlv").read_bytes() == made.file.read_bytes()
+
+
+@pytest.mark.parametrize("length", [0, 300, 5000, -1, -1024])
+def test_a_file_that_was_cut_off(made: Made, tmp_path: Path, length: int) -> None:
+    made.file.write_bytes(made.file.read_bytes()[: length or None] if length else b"")
+    refused(made.file, tmp_path, "cut off")
+
+
+def test_a_byte_that_was_changed_anywhere(made: Made, tmp_path: Path) -> None:
+    data = made.file.read_bytes()
+    for at in range(0, len(data), len(data) // 23):
+        made.file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        refused(made.file, tmp_path, ".", RegistryError)
+
+
+def test_what_stands_behind_the_end(made: Made, tmp_path: Path) -> None:
+    made.file.write_bytes(made.file.read_bytes() + bytes(512))
+    refused(made.file, tmp_path, "something was added")
+
+
+CHANGES: tuple[Callable[[dict[str, Any]], object], ...] = (
+    lambda d: d["files"].append({**d["files"][1], "path": "files/md5/../../../evil"}),
+    lambda d: d["files"].append({**d["files"][1], "path": "/etc/passwd"}),
+    lambda d: d["files"].append(d["files"][-1]),
+    lambda d: d["files"].insert(1, d["files"].pop()),
+    lambda d: d["files"].pop(0),
+    lambda d: d["files"][1].update(size=-1),
+    lambda d: d["files"][1].update(size=True),
+    lambda d: d["files"][1].update(sha256="0"),
+    lambda d: d["files"].clear(),
+    lambda d: d["versions"].update({"--upload-pack=x-v1": "0" * 40}),
+    lambda d: d["versions"].update({"fraud-v3": "HEAD"}),
+    lambda d: d["versions"].update({"../fraud-v3": "0" * 40}),
+    lambda d: d["versions"].clear(),
+    lambda d: d.update(branch="--force"),
+    lambda d: d.update(branch="x:refs/hooks/post-checkout"),
+    lambda d: d.update(branch=None),
+    lambda d: d.update(commit="HEAD"),
+    lambda d: d.update(schema="1"),
+    lambda d: d.update(more=1),
+    lambda d: d.update(lacking=[1]),
+)
+
+
+def test_a_list_that_mlv_would_not_write(forgery: Forgery, tmp_path: Path) -> None:
+    for change in CHANGES:
+        document = copy.deepcopy(forgery.document)
+        change(document)
+        listed = (json.dumps(document, indent=1) + "\n").encode()
+        archive.write(tmp_path / "odd.mlv", listed, [], lambda _: None)
+        refused(tmp_path / "odd.mlv", tmp_path, "was not written by mlv")
+
+
+@pytest.mark.parametrize("size", [2**63, 10**15, 77_000_000_000])
+def test_sizes_that_the_file_has_not(forgery: Forgery, tmp_path: Path, size: int) -> None:
+    forgery.document["files"][1]["size"] = size
+    listed = (json.dumps(forgery.document, indent=1) + "\n").encode()
+    archive.write(tmp_path / "huge.mlv", listed, [], lambda _: None)
+    refused(tmp_path / "huge.mlv", tmp_path, "it was cut off")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
+        {"type": tarfile.LNKTYPE, "linkname": "mlv-bundle.json"},
+        {"name": "../../evil"},
+        {"mode": 0o6777},
+    ],
+    ids=["symlink", "hard link", "path", "mode"],
+)
+def test_anything_but_plain_files(
+    forgery: Forgery, made: Made, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    member = forgery.contents.members[1]
+    facts = tarfile.TarInfo(member.path)
+    facts.size, facts.mode = member.size, 0o444
+    header = facts.tobuf(tarfile.GNU_FORMAT)
+    for name, value in change.items():
+        setattr(facts, name, value)
+    whole = made.file.read_bytes()
+    assert whole.count(header) == 1
+    made.file.write_bytes(whole.replace(header, facts.tobuf(tarfile.GNU_FORMAT)))
+    refused(made.file, tmp_path, "is not what its list says")
+
+
+def test_a_list_without_end(tmp_path: Path) -> None:
+    facts = tarfile.TarInfo(archive.LIST)
+    facts.size, facts.mode = 2**33 - 1, 0o444
+    (tmp_path / "odd.mlv").write_bytes(facts.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+    refused(tmp_path / "odd.mlv", tmp_path, "is no bundle of mlv's", RegistryError)
+
+
+def test_an_object_that_is_not_what_its_address_says(forgery: Forgery, tmp_path: Path) -> None:
+    member = forgery.contents.members[1]
+    path = forgery.path(md5_of(member))
+    path.write_bytes(b"x" * member.size)
+    forgery.write(tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, f"the object {md5_of(member)} in the bundle is damaged")
+
+
+def test_an_object_that_the_version_needs_is_left_out(
+    forgery: Forgery, made: Made, tmp_path: Path
+) -> None:
+    artifacts = made.registry.get_manifest("fraud-v2")["artifacts"]
+    for role, name in (("model", r"model\.pkl"), ("tokenizer", "tokenizer")):
+        md5 = artifacts[role]["md5"]
+        files = forgery.document["files"]
+        left = [each for each in files if not each["path"].endswith(md5[2:])]
+        forgery.document["files"] = left
+        forgery.write(tmp_path / "odd.mlv")
+        refused(tmp_path / "odd.mlv", tmp_path, f"{name} of fraud-v2 is not in the bundle")
+        forgery.document["files"] = files
+
+
+# The Git part ------------------------------------------------------------------------------
+
+
+def rewrite_git(forgery: Forgery, repo: Path, git: Git, refs: dict[str, str]) -> None:
+    """Put other refs into the Git part than the list names."""
+    forgery.document["commit"] = git(repo, "rev-parse", "refs/heads/main")
+    names = [name for oid, name in ((refs[ref], ref) for ref in refs) if oid]
+    git(repo, "bundle", "create", "--quiet", str(forgery.folder / "made"), *names)
+    made = (forgery.folder / "made").read_bytes()
+    pack = made[made.index(b"\n\n") + 2 :]
+    (forgery.folder / "repository.bundle").write_bytes(git_start(refs) + pack)
+
+
+def test_refs_that_the_list_does_not_name(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git
+) -> None:
+    refs = forgery.contents.refs()
+    git(made.repo, "update-ref", "refs/hooks/x", "main")
+    for ref in ("refs/heads/other", "refs/hooks/x", "HEAD"):
+        git(made.repo, "branch", "--force", "other", "main")
+        oid = git(made.repo, "rev-parse", "main")
+        rewrite_git(forgery, made.repo, git, {**refs, ref: oid})
+        forgery.write(tmp_path / "odd.mlv")
+        refused(tmp_path / "odd.mlv", tmp_path, "holds other tags and branches")
+
+
+def publish(forgery: Forgery, repo: Path, git: Git, file: Path) -> None:
+    """Bundle what the repository's branch and tag are now, as mlv itself would refuse to."""
+    forgery.document["versions"] = {"fraud-v2": git(repo, "rev-parse", "refs/tags/fraud-v2")}
+    refs = {
+        "refs/heads/main": git(repo, "rev-parse", "refs/heads/main"),
+        "refs/tags/fraud-v2": forgery.document["versions"]["fraud-v2"],
+    }
+    rewrite_git(forgery, repo, git, refs)
+    forgery.write(file)
+
+
+def test_a_tag_of_another_version(forgery: Forgery, made: Made, tmp_path: Path, git: Git) -> None:
+    git(made.repo, "update-ref", "refs/tags/fraud-v2", "refs/tags/fraud-v1")
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, "is really the tag 'fraud-v1', renamed")
+
+
+def test_objects_that_are_missing(forgery: Forgery, made: Made, tmp_path: Path, git: Git) -> None:
+    commit = git(made.repo, "commit-tree", "-m", "Never packed", "main^{tree}", "-p", "main")
+    pack = (forgery.folder / "repository.bundle").read_bytes().partition(b"\n\n")[2]
+    forgery.document["commit"] = commit
+    refs = {**forgery.contents.refs(), "refs/heads/main": commit}
+    (forgery.folder / "repository.bundle").write_bytes(git_start(refs) + pack)
+    forgery.write(tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, "the Git part of the bundle is damaged")
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "match"),
+    [
+        (".dvc/config", "['remote \"s\"']\n    bearer_token_command = touch ran\n", "run a comm"),
+        (".dvc/config.local", "[cache]\n    dir = /elsewhere\n", "which DVC keeps for itself"),
+        (".dvc/cache", "->/elsewhere", "which DVC keeps for itself"),
+        (".DVC", "->/elsewhere", "which DVC keeps for itself"),
+        ("mlv.yaml", "#" * 17_000_000, "17000000 bytes in Git where"),
+        ("mlv.yaml", "branch: other\n", "names 'other' as the registry branch"),
+        ("registry", "->/elsewhere", "registry is a symlink"),
+        ("registry/fraud/pointer.json", "{}", "pointer"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_branch_that_would_do_harm(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git, path: str, data: str, match: str
+) -> None:
+    link = data.startswith("->")
+    text = data.removeprefix("->")
+    blob = git(made.repo, "hash-object", "-w", "--stdin", input=text)
+    git(made.repo, "rm", "--quiet", "-r", "--cached", "--ignore-unmatch", path)
+    mode = "120000" if link else "100644"
+    git(made.repo, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+    git(made.repo, "commit", "--quiet", "--no-verify", "--message", "Do harm")
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, match, RegistryError)
+
+
+def test_a_cache_that_the_branch_puts_elsewhere_is_not_used(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    config = (
+        f"[cache]\n    dir = {elsewhere}\n    local = s\n['remote \"s\"']\n    url = {elsewhere}\n"
+    )
+    (made.repo / ".dvc" / "config").write_text(config)
+    git(made.repo, "commit", "--quiet", "--all", "--message", "Keep the cache elsewhere")
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "new", notify=quiet)
+    assert ModelRegistry(tmp_path / "new", "fraud").load()["model"]["seed"] == 2
+    assert not elsewhere.exists()
+
+
+def test_what_must_be_signed_comes_in_signed_alone(
+    made: Made, tmp_path: Path, git: Git, forgery: Forgery
+) -> None:
+    policy = "require_signed: versions\nallowed_signers: signers\n"
+    (made.repo / "mlv.yaml").write_text(policy)
+    (made.repo / "signers").write_text("")
+    git(made.repo, "add", "mlv.yaml", "signers")
+    git(made.repo, "commit", "--quiet", "--message", "Ask for signatures")
+    publish(forgery, made.repo, git, tmp_path / "unsigned.mlv")
+    refused(tmp_path / "unsigned.mlv", tmp_path, "the tag fraud-v2 is not signed")
+
+
+def test_a_clones_own_policy_holds_for_the_versions_alone(
+    made: Made, tmp_path: Path, git: Git
+) -> None:
+    clone = tmp_path / "new"
+    ModelRegistry.unbundle(made.file, clone, notify=quiet)
+    made.registry.bundle("fraud-v1", file=tmp_path / "first.mlv")
+    (clone / "mlv.yaml").write_text("require_signed: versions\nallowed_signers: signers\n")
+    (clone / "signers").write_text("")
+    git(clone, "add", "mlv.yaml", "signers")
+    git(clone, "commit", "--quiet", "--message", "Ask for signatures")
+    with pytest.raises(IntegrityError, match="the tag fraud-v1 is not signed"):
+        ModelRegistry.unbundle(tmp_path / "first.mlv", clone, branch=False, notify=quiet)
+    assert git(clone, "tag", "--list") == "fraud-v2"
