@@ -10,7 +10,7 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from mlv.domain import manifest, pointer
+from mlv.domain import card, manifest, pointer
 from mlv.domain.manifest import Artifact, Manifest
 from mlv.domain.names import Version
 from mlv.store import versionfolder
@@ -146,7 +146,9 @@ def fill(write: Importer, size: Size) -> None:
 def register(write: Importer, version: Version, parent: str) -> dict[str, bytes]:
     """Write a version's commit and tag, and give its folder's files."""
     made = manifest_of(version, write.now)
-    names = versionfolder.files_of(made) | {versionfolder.REQUIREMENTS: b"numpy==2.0.0\n"}
+    names = versionfolder.files_of(made, card.NOTHING) | {
+        versionfolder.REQUIREMENTS: b"numpy==2.0.0\n"
+    }
     files = {f"registry/{version.model}/{name}": data for name, data in names.items()}
     subject = f"Register {version.tag}"
     mark = write.commit("refs/import/side", subject, files, parent, remove="registry")
