@@ -128,6 +128,7 @@ _VARIES = (
     (re.compile(r"\b[0-9a-f]{7,12}\b"), "<commit>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "<date>"),
+    (re.compile(r"\b\d{8}_\d{6}\b"), "<time>"),
     (re.compile(r"\b\d+ (second|minute|hour)s? ago\b"), "<time> ago"),
     (re.compile(r"\b\d+ (s|min|h) old\b"), "<time> old"),
     (re.compile(r"\b\d+(\.\d)? (B|kB|MB|GB)\b"), "<size>"),

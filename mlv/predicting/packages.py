@@ -22,7 +22,7 @@ def hint(files: Mapping[str, Path]) -> str:
         return "other packages than it was trained with may be installed: nobody pinned them"
     differing = list(_differing(pins))
     if not differing:
-        return "the packages that it was registered with are here: something else differs"
+        return "the packages that its requirements.txt pins are here: something else differs"
     more = len(differing) - _MOST_NAMED
     named = [*differing[:_MOST_NAMED], *([f"and {more} more"] if more > 0 else [])]
     return f"other packages are here than it was registered with: {', '.join(named)}"

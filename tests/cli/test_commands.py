@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = [
     "init", "register", "import", "list", "show", "compare", "status", "current", "history", "at",
     "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull",
-    "serve", "reproduce", "export", "verify", "drill", "yank", "purge", "trust", "doctor",
+    "bundle", "unbundle", "serve", "reproduce", "export", "verify", "drill", "yank", "purge", "trust", "doctor",
     "check-commit", "check-push", "demo",
 ]  # fmt: skip
 
@@ -372,7 +372,7 @@ def test_the_version_and_the_help_of_every_command(tmp_path: Path, mlv: Mlv) -> 
     assert said(mlv(tmp_path, "-h")) == text
 
 
-GROUPS = {"export": ["hf-folder", "mlflow"], "import": ["gto", "mlflow", "store"]}
+GROUPS = {"export": ["hf-folder", "mlflow", "wandb"], "import": ["gto", "mlflow", "store"]}
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -203,7 +203,7 @@ def a_version_that_is_not_published(desk: Desk) -> None:
     desk.git("push", "-q", "origin", "fraud-v12^{}:refs/heads/elsewhere")
 
 
-@refused("tag", "manifest", words="fraud-v3 names another commit on origin")
+@refused("tag", "manifest", "folder", words="fraud-v3 names another commit on origin")
 def a_tag_moved_on_the_remote(desk: Desk) -> None:
     """The reviewer's clone knows what it was, and that the folder is another's."""
     _retrain(desk, BETTER)
