@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 COMMANDS = [
     "init", "register", "import", "list", "show", "compare", "status", "current", "history", "at",
     "gate", "stage", "promote", "rollback", "propose", "review", "push", "fetch", "pull",
-    "bundle", "unbundle", "serve", "reproduce", "export", "verify", "drill", "yank", "purge", "trust", "doctor",
-    "check-commit", "check-push", "demo",
+    "bundle", "unbundle", "serve", "reproduce", "export", "verify", "drill", "yank", "purge",
+    "trust", "doctor", "check-commit", "check-push", "demo",
 ]  # fmt: skip
 
 
