@@ -126,6 +126,8 @@ def surroundings(home: Path) -> dict[str, str]:
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
     os.environ.update(changes)
+    # What is installed has its bytecode; from a checkout it must be kept after the first start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     return dict(os.environ)
 
 

@@ -106,6 +106,8 @@ def rollback_command(
 
 def _check_urls(urls: tuple[str, ...]) -> None:
     """Refuse an address that cannot be asked, before anything moves."""
+    if not urls:
+        return
     from mlv.store.http import check_url
 
     for url in urls:
