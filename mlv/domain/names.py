@@ -59,7 +59,6 @@ def check_model(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
-@lru_cache(maxsize=256)
 def is_model(name: str) -> bool:
     """Whether a model may bear this name."""
     return _is_name(name) and name not in _DEVICES and not _ends_like_a_version(name)
