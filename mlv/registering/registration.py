@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from mlv.domain.names import Version
     from mlv.registering.request import Request
     from mlv.store.config import ModelConfig
-    from mlv.store.dvc.cache import Cache, Stored, Survey
+    from mlv.store.dvc.cache import Cache, Stored
     from mlv.store.dvc.repository import Dvc
+    from mlv.store.dvc.surveying import Survey
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
 
@@ -72,7 +73,7 @@ def register_with(
     for role, survey in surveys.items():
         if survey.hidden:
             name = request.sources[role].name
-            notes.append(f"{survey.hidden} file(s) of {name} left out: .dvcignore hides them")
+            notes.append(f"{len(survey.hidden)} file(s) of {name} left out: .dvcignore hides them")
     with bytes_lock(git.layout.common_dir, shared=True):  # until a tag names the bytes
         artifacts = _store(dvc.cache, request, folder, surveys, progress)
         _check_sums(request, artifacts, version)

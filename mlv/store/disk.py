@@ -45,6 +45,12 @@ def storage_error(error: OSError, path: Path | None = None) -> StorageError:
     )
 
 
+def sync_file(path: Path) -> None:
+    """Have a file's bytes on the disk; it must be writable."""
+    with path.open("r+b", buffering=0) as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in a folder durable."""
     if os.name == "nt":

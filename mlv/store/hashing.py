@@ -34,18 +34,20 @@ class Digest(NamedTuple):
     size: int
 
 
-def copy_hashed(source: Path, target: Path, progress: Progress) -> Digest:
-    """Copy ``source`` to the new file ``target``, durably, and give the digest of the copy.
+def copy_hashed(source: Path, target: Path, progress: Progress, *, durably: bool = True) -> Digest:
+    """Copy ``source`` to the new file ``target``, and give the digest of the copy.
 
     MD5 and SHA-256 are taken from the bytes of the copy while it is written, each in a thread
     of its own: a source that changes under way cannot make digest and copy differ. ``progress``
-    is told the bytes of each step. `InvalidInput` if the source changed meanwhile.
+    is told the bytes of each step. ``durably``: in the end the copy is on the disk, else on its
+    way there. `InvalidInput` if the source changed meanwhile.
     """
     with source.open("rb", buffering=0) as reader, target.open("xb+", buffering=0) as writer:
         before = os.fstat(reader.fileno())
         size = before.st_size
         if size <= _SMALL:
             digest = _copy_small(reader.fileno(), writer.fileno(), progress)
+            (os.fsync if durably else _begin_sync)(writer.fileno())
         else:
             digest = _LargeCopy(target).run(reader.fileno(), writer.fileno(), progress)
         after = os.fstat(reader.fileno())
@@ -66,8 +68,13 @@ def _copy_small(source: int, target: int, progress: Progress) -> Digest:
         sha256.update(data)
         size += len(data)
         progress(len(data))
-    os.fsync(target)
     return Digest(md5.hexdigest(), sha256.hexdigest(), size)
+
+
+def _begin_sync(descriptor: int) -> None:
+    """Have the system begin to write a file to the disk, where it can be told to."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def copy_with_sha256(source: Path, target: Path, progress: Progress) -> str:

@@ -10,20 +10,21 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import InvalidInput, NotFound
-from mlv.store.disk import on_disk, real_file, sync_folder, walk_files
-from mlv.store.dvcfiles import Member, is_portable, read_listing
+from mlv.store.disk import on_disk, sync_file, sync_folder
+from mlv.store.dvc.surveying import survey
+from mlv.store.dvcfiles import Member, read_listing
 from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
 from mlv.store.scratch import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from mlv.store.dvc.surveying import Survey
     from mlv.store.hashing import Progress
 
 _CACHE_MODE = 0o444  # by this DVC knows that an object is whole
-_IGNORE_FILE = ".dvcignore"
 
 
 class Stored(NamedTuple):
@@ -33,24 +34,6 @@ class Stored(NamedTuple):
     sha256: str
     size: int
     nfiles: int | None = None
-
-
-class Survey(NamedTuple):
-    """What an artifact is made of: path inside (empty for a file) and real file of each.
-
-    ``size`` is in bytes; ``hidden`` counts the files that ``.dvcignore`` leaves out; ``stamps``
-    are path, size and time of a directory's files.
-    """
-
-    files: list[tuple[str, Path]]
-    size: int
-    hidden: int = 0
-    stamps: Sequence[tuple[str, int, int]] = ()
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is one file, and no directory."""
-        return not self.files[0][0]
 
 
 class Cache:
@@ -78,36 +61,7 @@ class Cache:
 
         What ``.dvcignore`` hides there is left out.
         """
-        with on_disk(source):
-            if not source.is_dir():
-                path = real_file(source, [self._cache])
-                return Survey([("", path)], path.stat().st_size)
-            files: list[tuple[str, Path]] = []
-            stamps: list[tuple[str, int, int]] = []
-            size = hidden = 0
-            for inside, path in walk_files(source, self._cache):
-                if inside.rpartition("/")[2] == _IGNORE_FILE:
-                    raise InvalidInput(
-                        f"{path} would hide files from DVC", hint="leave it out of the artifact"
-                    )
-                if not is_portable(inside):
-                    raise InvalidInput(
-                        f"{str(path)!r} cannot be kept on every system",
-                        hint="rename it: no backslash, no control character",
-                    )
-                if self._is_hidden(target / inside):
-                    hidden += 1
-                else:
-                    facts = path.stat()
-                    files.append((inside, path))
-                    stamps.append((inside, facts.st_size, facts.st_mtime_ns))
-                    size += facts.st_size
-        if not files:
-            but = " that .dvcignore lets through" if hidden else ""
-            raise InvalidInput(
-                f"{source} holds no file{but}", hint="an artifact has at least one file"
-            )
-        return Survey(files, size, hidden, stamps)
+        return survey(source, self._cache, lambda inside: self._is_hidden(target / inside))
 
     def put(self, source: Path, target: Path, survey: Survey, progress: Progress) -> Stored:
         """Copy an artifact into the cache, durably, under its md5.
@@ -120,7 +74,9 @@ class Cache:
         )
         try:
             stored = self._put_all(survey, progress)
-            is_same = survey.is_file or self.survey(source, target).stamps == survey.stamps
+            is_same = survey.is_file or survey.is_still_so(
+                source, self._cache, lambda inside: self._is_hidden(target / inside)
+            )
         except FileNotFoundError:
             raise changed from None
         if not is_same:
@@ -128,28 +84,35 @@ class Cache:
         return stored
 
     def _put_all(self, survey: Survey, progress: Progress) -> Stored:
-        members, sums, size = [], [], 0
         with self._scratch() as folder:
-            for inside, path in survey.files:
-                digest = self._put(path, folder, progress)
-                members.append(Member(inside, digest.md5))
-                sums.append((inside, digest.sha256))
-                size += digest.size
             if survey.is_file:
-                stored = Stored(members[0].md5, sums[0][1], size)
+                copy = folder / "copy"
+                digest = copy_hashed(survey.files[0].path, copy, progress)
+                self.install(copy, digest)
+                stored = Stored(*digest)
             else:
-                md5 = self._put_listing(members, folder)
-                stored = Stored(md5, listing_sha256(sums), size, len(members))
-            for parent in {self._path(self._cache, m.md5).parent for m in members}:
-                sync_folder(parent)
+                stored = self._put_folder(survey, folder, progress)
             sync_folder(self._path(self._cache, stored.md5).parent)
         return stored
 
-    def _put(self, source: Path, scratch: Path, progress: Progress) -> Digest:
-        copy = scratch / uuid.uuid4().hex
-        digest = copy_hashed(source, copy, progress)
-        self.install(copy, digest)
-        return digest
+    def _put_folder(self, survey: Survey, folder: Path, progress: Progress) -> Stored:
+        """Copy all files, then have them on the disk, and only then where objects are found.
+
+        One after the other each would wait for the disk; thousands of small files are faster so.
+        """
+        digests = []
+        for number, file in enumerate(survey.files):
+            digests.append(copy_hashed(file.path, folder / str(number), progress, durably=False))
+        for number in range(len(digests)):
+            sync_file(folder / str(number))
+        for number, digest in enumerate(digests):
+            self.install(folder / str(number), digest)
+        for parent in {self._path(self._cache, digest.md5).parent for digest in digests}:
+            sync_folder(parent)
+        named = list(zip([file.inside for file in survey.files], digests, strict=True))
+        md5 = self._put_listing([Member(inside, digest.md5) for inside, digest in named], folder)
+        sha256 = listing_sha256((inside, digest.sha256) for inside, digest in named)
+        return Stored(md5, sha256, sum(digest.size for digest in digests), len(digests))
 
     def _put_listing(self, members: list[Member], scratch: Path) -> str:
         from dvc_data.hashfile.hash_info import HashInfo
