@@ -42,7 +42,11 @@ def copy_hashed(source: Path, target: Path, progress: Progress, *, durably: bool
     is told the bytes of each step. ``durably``: in the end the copy is on the disk, else on its
     way there. `InvalidInput` if the source changed meanwhile.
     """
-    with source.open("rb", buffering=0) as reader, target.open("xb+", buffering=0) as writer:
+    try:
+        reading = source.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise changed(source) from None
+    with reading as reader, target.open("xb+", buffering=0) as writer:
         before = os.fstat(reader.fileno())
         size = before.st_size
         if size <= _SMALL:
@@ -51,13 +55,18 @@ def copy_hashed(source: Path, target: Path, progress: Progress, *, durably: bool
         else:
             digest = _LargeCopy(target).run(reader.fileno(), writer.fileno(), progress)
         after = os.fstat(reader.fileno())
-    changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
-    if changed or digest.size != size:
-        raise InvalidInput(
-            f"{source} changed while it was being registered",
-            hint="wait until training has finished writing it",
-        )
+    is_same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    if not is_same or digest.size != size:
+        raise changed(source)
     return digest
+
+
+def changed(source: Path) -> InvalidInput:
+    """Say that an artifact did not stay as it was."""
+    return InvalidInput(
+        f"{source} changed while it was being registered",
+        hint="wait until training has finished writing it",
+    )
 
 
 def _copy_small(source: int, target: int, progress: Progress) -> Digest:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ from mlv.store.scratch import scratch, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
+
+    from mlv.store.hashing import ProgressBar
 
 HOLD = """
 import sys, time
@@ -91,31 +93,63 @@ def test_temporary_folders_of_killed_processes_are_removed(
         alive.kill()
 
 
+def meddling(act: Callable[[], object]) -> ProgressBar:
+    """Do something once the bytes of the tokenizer are being copied."""
+
+    @contextmanager
+    def bar(what: str, _: int) -> Iterator[Callable[[int], None]]:
+        def step(_: int) -> None:
+            if "tok" in what:
+                act()
+
+        yield step
+
+    return bar
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "c").write_text("new"),
+        lambda folder: (folder / "a").write_text("edited"),
+        lambda folder: (folder / "b").unlink(missing_ok=True),
+    ],
+    ids=["new", "edited", "gone"],
+)
 def test_a_directory_that_changes_while_it_is_registered_is_refused(
-    repo: Path, tmp_path: Path, write_model: Callable[..., Path]
+    repo: Path,
+    tmp_path: Path,
+    write_model: Callable[..., Path],
+    change: Callable[[Path], object],
 ) -> None:
     tokenizer = tmp_path / "tok"
     for name in ("a", "b"):
         write_model(tokenizer / name, len(name))
-
-    def meddle(what: str, _: int) -> AbstractContextManager[Callable[[int], None]]:
-        from contextlib import contextmanager
-
-        @contextmanager
-        def bar() -> Iterator[Callable[[int], None]]:
-            def step(_: int) -> None:
-                if "tok" in what:
-                    (tokenizer / "c").write_text("new")
-
-            yield step
-
-        return bar()
-
-    registry = ModelRegistry(repo, progress=meddle)
+    registry = ModelRegistry(repo, progress=meddling(lambda: change(tokenizer)))
     model = write_model(tmp_path / "m.pkl")
     with pytest.raises(InvalidInput, match="changed while it was being registered"):
         registry.register(model, None, artifacts={"tokenizer": tokenizer})
     assert registry.list_versions() == []
+
+
+def test_what_dvcignore_hides_in_a_directory_may_change_meanwhile(
+    repo: Path, tmp_path: Path, write_model: Callable[..., Path], git: Callable[..., str]
+) -> None:
+    (repo / ".dvcignore").write_text("*.log\n")
+    git(repo, "commit", "--quiet", "--all", "--message", "Hide logs")
+    tokenizer, said = tmp_path / "tok", list[str]()
+    for name in ("a", "old.log"):
+        write_model(tokenizer / name)
+
+    def write_logs() -> None:
+        for name in ("old.log", "new.log"):
+            (tokenizer / name).write_text("more")
+
+    registry = ModelRegistry(repo, progress=meddling(write_logs), notify=said.append)
+    registry.register(write_model(tmp_path / "m.pkl"), None, artifacts={"tokenizer": tokenizer})
+    [kept] = registry.list_versions()
+    assert kept["artifacts"]["tokenizer"]["nfiles"] == 1
+    assert "1 file(s) of tok left out: .dvcignore hides them" in said
 
 
 @pytest.mark.parametrize("name", [".dvc", ".git"])

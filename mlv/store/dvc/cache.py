@@ -9,11 +9,11 @@ import stat
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.errors import InvalidInput, NotFound
+from mlv.errors import NotFound
 from mlv.store.disk import on_disk, sync_file, sync_folder
 from mlv.store.dvc.surveying import survey
 from mlv.store.dvcfiles import Member, read_listing
-from mlv.store.hashing import Digest, copy_hashed, listing_sha256, sha256_of
+from mlv.store.hashing import Digest, changed, copy_hashed, listing_sha256, sha256_of
 from mlv.store.scratch import scratch
 
 if TYPE_CHECKING:
@@ -68,19 +68,15 @@ class Cache:
 
         `InvalidInput` if it is not, in the end, what was surveyed.
         """
-        changed = InvalidInput(
-            f"{source} changed while it was being registered",
-            hint="wait until training has finished writing it",
-        )
         try:
             stored = self._put_all(survey, progress)
             is_same = survey.is_file or survey.is_still_so(
                 source, self._cache, lambda inside: self._is_hidden(target / inside)
             )
         except FileNotFoundError:
-            raise changed from None
+            raise changed(source) from None
         if not is_same:
-            raise changed
+            raise changed(source)
         return stored
 
     def _put_all(self, survey: Survey, progress: Progress) -> Stored:
