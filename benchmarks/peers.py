@@ -265,10 +265,13 @@ MLFLOW = Peer(
 )
 SERVER = MLFLOW._replace(name="MLflow server", typed={}, has_server=True)
 FOLDER = Peer("folder", _folder, {}, "of_folder", _VERBS)
+_FILES = "find -L {0} -type f -print0 | xargs -0"
 FLOORS = Peer(
     "floor", _mlv,
     {
         "start": f"{sys.executable} -c pass",
+        "register": f"{_FILES} md5sum & {_FILES} sha256sum & cp -r {{0}} copied-$$ & wait; "
+        "git update-ref refs/heads/floor $(git commit-tree -m x -p main main^{{tree}})",
         "live": "git cat-file -p main:registry/model/pointer.json",
         "promote": "git update-ref refs/heads/floor $(git commit-tree -m x -p main main^{{tree}})",
         "rollback": "git update-ref refs/heads/floor $(git commit-tree -m x -p main main^{{tree}})",

@@ -1,0 +1,96 @@
+"""The benchmarks run, and write down what they measured: that it is right, not how fast it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="they measure with a POSIX shell")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def bench(module: str, *args: str, code: int = 0) -> str:
+    """Run a benchmark; give what it says, on both streams."""
+    argv = [sys.executable, "-m", module, *args]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One round of some rows, as JSON."""
+    top = tmp_path_factory.mktemp("bench")
+    told = bench(
+        "benchmarks", "--peers", "folder,floor", "--groups", "start,register,promote,live,list",
+        "--payloads", "1 MB", "--versions", "10", "--rounds", "1", "--json", str(top / "out.json"),
+        "--keep", str(top),
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads((top / "out.json").read_text())
+    assert len(told.splitlines()) == len(found["rows"]) + 2
+    return {**found, "said": told}
+
+
+def test_each_row_has_what_each_peer_took(measured: dict[str, Any]) -> None:
+    by_work = {row["work"]: row["peers"] for row in measured["rows"]}
+    assert set(by_work["promote among 10, cold"]) == {"mlv", "folder", "floor"}
+    assert set(by_work["filter and sort 10, cold"]) == {"mlv", "floor"}
+    assert len(by_work) == len(measured["rows"]) == 14
+    for row in measured["rows"]:
+        assert row["failures"] == {}
+        for took in row["peers"].values():
+            assert took["seconds"] == [took["median"]]
+            assert took["median"] > 0
+            assert took["memory"] > 1_000_000
+
+
+def test_the_documents_get_the_table_and_a_chart(measured: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "docs/performance.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    script = (
+        "import json, sys, pathlib; from benchmarks import report; "
+        "report.write_docs(json.load(sys.stdin), pathlib.Path(sys.argv[1]))"
+    )
+    for _ in range(2):  # the second time in place of the first
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, check=True,
+                       input=json.dumps(measured), text=True)  # fmt: skip
+    performance = (tmp_path / "docs" / "performance.md").read_text()
+    assert performance.count("| promote among 10, cold |") == 1
+    assert performance.count("![") == 1
+    assert (tmp_path / "README.md").read_text().count("| promote among 10, cold |") == 1
+    drawing = ET.parse(tmp_path / "docs" / "benchmarks.svg").getroot()  # noqa: S314 - ours
+    dots = [dot.findtext(f"{SVG}title") or "" for dot in drawing.iter(f"{SVG}circle")]
+    told = [title for title in dots if title.startswith("promote among 10, cold: ")]
+    assert [title.split()[4] for title in told] == ["mlv", "folder", "floor"]
+
+
+def test_a_peer_that_fails_is_said_and_the_others_go_on(tmp_path: Path) -> None:
+    told = bench(
+        "benchmarks", "--peers", "folder", "--groups", "list", "--versions", "10",
+        "--rounds", "1", "--patience", "0.0001", "--keep", str(tmp_path),
+    )  # fmt: skip
+    assert "list 10, cold: folder: not done after" in told
+    assert "| list 10, cold | - | failed |" in told
+
+
+def test_what_is_not_there_to_measure_is_refused() -> None:
+    assert "there is no 'conda': known are mlv" in bench("benchmarks", "--peers", "conda", code=1)
+
+
+@pytest.mark.slow
+def test_a_command_is_held_against_a_bare_script_of_its_imports_and_gits() -> None:
+    lines = bench("benchmarks.bare", "--versions", "10", "--rounds", "1").splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == [
+        "| mlv current", "| mlv promote v1", "| mlv rollback",
+    ]  # fmt: skip
