@@ -11,6 +11,7 @@ from mlv.cli.options import Session, command, ref_argument
 from mlv.domain import figures
 from mlv.domain.comparison import DELTA, is_better
 from mlv.domain.names import name_of
+from mlv.domain.pointer import PRODUCTION
 from mlv.errors import IntegrityError, NotFound
 from mlv.store.versions import AHEAD, DIVERGED
 
@@ -77,25 +78,24 @@ def _why_none(registry: ModelRegistry) -> str:
 
 def _table(versions: list[tuple[Manifest, str]], asked: list[str]) -> list[str]:
     """Lay versions out, the metrics that were asked about before the others."""
-    stated = dict.fromkeys(name for m, _ in versions for name in m.metrics)
+    manifests, statuses = zip(*versions, strict=True)
+    stated = dict.fromkeys(name for m in manifests for name in m.metrics)
     first = [name for name in asked if name in stated]
     metrics = list(dict.fromkeys([*first, *stated]))[:_METRIC_COLUMNS]
-    rows = []
-    for manifest, status in versions:
-        is_live, tag, values = status == "production", manifest.version.tag, manifest.metrics
-        rows.append(
-            [
-                click.style(show.LIVE_MARK, fg="green") if is_live else " ",
-                show.heading(tag) if is_live else tag,
-                show.status(status),
-                show.time(manifest.data["registered_at"]),
-                show.plain(manifest.data["registered_by"].partition(" <")[0]),
-                *[show.number(values.get(name)) for name in metrics],
-            ]
-        )
-    return show.table(
-        ["", "version", "status", "registered", "by", *map(show.plain, metrics)], rows, keep=5
-    )
+    live = click.style(show.LIVE_MARK, fg="green")
+    columns = {
+        "": [live if status == PRODUCTION else " " for status in statuses],
+        "version": [
+            show.heading(m.version.tag) if status == PRODUCTION else m.version.tag
+            for m, status in versions
+        ],
+        "status": [show.status(status) for status in statuses],
+        "registered": [show.time(m.data["registered_at"]) for m in manifests],
+        "by": [show.plain(m.data["registered_by"].partition(" <")[0]) for m in manifests],
+    }
+    numbers = [[show.number(m.metrics.get(name)) for m in manifests] for name in metrics]
+    headings = [*columns, *map(show.plain, metrics)]
+    return show.columns(headings, [*columns.values(), *numbers], keep=len(columns))
 
 
 @command(ref_argument())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,22 +109,26 @@ def heading(text: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) -> list[str]:
-    """Lay out a table as lines; columns past ``keep`` are left out where they do not fit.
+    """Lay out rows as lines; the rest is as of `columns`."""
+    by_row = list(map(list, zip(*rows, strict=True))) or [[] for _ in headings]
+    return columns(headings, by_row, keep=keep)
+
+
+def columns(headings: Sequence[str], cells: Sequence[list[str]], *, keep: int) -> list[str]:
+    """Lay out columns as lines; those past ``keep`` are left out where they do not fit.
 
     Cells may be coloured, and what is not ours in them was made `plain`. Columns after the first
     ``keep`` hold numbers and are set right.
     """
-    columns = [list(column) for column in zip(headings, *rows, strict=True)]
-    taken = [_widths(column) for column in columns]
+    laid = [[heading(name), *column] for name, column in zip(headings, cells, strict=True)]
+    taken = [_widths(column) for column in laid]
     widths = [max(column) for column in taken]
     import shutil  # for tables alone: it is slow to import
 
     count, room = len(headings), shutil.get_terminal_size((100, 24)).columns
     while count > keep and sum(widths[:count]) + 2 * count > room:
         count -= 1
-    for column in columns:
-        column[0] = heading(column[0])
-    padded = [_pad(columns[at], taken[at], widths[at], right=at >= keep) for at in range(count)]
+    padded = [_pad(laid[at], taken[at], widths[at], right=at >= keep) for at in range(count)]
     lines = ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
     if count < len(headings):
         hidden = ", ".join(headings[count:])
@@ -134,16 +138,19 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, keep: int) 
 
 def _widths(cells: Sequence[str]) -> list[int]:
     """Say how much room each cell takes; colours take none."""
-    if "\x1b" not in "".join(cells):
-        return list(map(len, cells))
-    return [len(click.unstyle(cell) if "\x1b" in cell else cell) for cell in cells]
+    return [_coloured_width(cell) if "\x1b" in cell else len(cell) for cell in cells]
+
+
+@lru_cache(maxsize=64)
+def _coloured_width(cell: str) -> int:
+    return len(click.unstyle(cell))
 
 
 def _pad(cells: Sequence[str], taken: Sequence[int], width: int, *, right: bool) -> list[str]:
-    blanks = [" " * (width - length) for length in taken]
+    blanks = [" " * missing for missing in range(width + 1)]
     if right:
-        return [blank + cell for cell, blank in zip(cells, blanks, strict=True)]
-    return [cell + blank for cell, blank in zip(cells, blanks, strict=True)]
+        return [blanks[width - room] + cell for cell, room in zip(cells, taken, strict=True)]
+    return [cell + blanks[width - room] for cell, room in zip(cells, taken, strict=True)]
 
 
 def facts(pairs: dict[str, Any]) -> list[str]:
