@@ -34,7 +34,7 @@ from mlv import __version__
 _ROOT = Path(__file__).parents[1]
 _QUICK = {"payloads": "1 MB", "versions": "100", "rounds": 2}
 _QUICK_GROUPS = "start,register,promote,live,list"
-_FULL = {"payloads": ",".join(PAYLOADS), "versions": "10,100,1000,10000", "rounds": 5}
+_FULL = {"payloads": "1 MB,100 MB,1 GB,5,000 files", "versions": "10,100,1000,10000", "rounds": 5}
 
 
 def options() -> argparse.Namespace:

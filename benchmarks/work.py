@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MB = 1_000_000
-PAYLOADS = {"1 MB": MB, "100 MB": 100 * MB, "1 GB": 1000 * MB, "5,000 files": 0}
+PAYLOADS = {
+    "1 MB": MB, "100 MB": 100 * MB, "1 GB": 1000 * MB, "5 GB": 5000 * MB, "5,000 files": 0,
+}  # fmt: skip
 FILES, FILE = 5000, 2000
 TOKENS = "tokens"
 COLD, WARM = False, True
