@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlv.domain.manifest import Artifact
 
 _MD5_LENGTH = 32
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # PyYAML may be built without libyaml
 
 
 class Member(NamedTuple):
@@ -59,13 +60,15 @@ def dvc_file(artifact: Artifact) -> bytes:
     if artifact.nfiles is not None:
         facts["nfiles"] = artifact.nfiles
     facts.update(hash="md5", path=artifact.path)
-    return yaml.safe_dump({"outs": [facts]}, sort_keys=False).encode()
+    text: str = yaml.dump({"outs": [facts]}, Dumper=_DUMPER, sort_keys=False)
+    return text.encode()
 
 
 def names_artifact(data: bytes, artifact: Artifact) -> bool:
     """Whether a ``.dvc`` file names just what mlv would have it name."""
+    own = dvc_file(artifact)
     try:
-        return bool(yaml.safe_load(data) == yaml.safe_load(dvc_file(artifact)))
+        return data == own or bool(yaml.safe_load(data) == yaml.safe_load(own))
     except (yaml.YAMLError, ValueError, RecursionError):
         return False
 
