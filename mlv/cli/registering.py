@@ -80,7 +80,7 @@ def register_command(
     rows = _sample(session, sample)
     with show.apart():
         registered = registry.register_all(
-            sources, numbers, _metadata(meta), sample=rows, push=push
+            sources, numbers, _metadata(meta), sample=rows, experiment=exp, push=push
         )
     is_pushed = registry.config.push if push is None else push
     _show(session, registry, registered.manifest, is_pushed=is_pushed)

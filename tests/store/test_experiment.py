@@ -9,6 +9,7 @@ import pytest
 from mlv import InvalidInput, ModelRegistry, NotFound
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -36,9 +37,9 @@ Path("scores.json").write_text(json.dumps({"auc": float(rate)}))
 """
 
 
-def test_an_experiments_result_is_registered_without_applying_it(
-    repo: Path, git: Git, dvc: Callable[..., str]
-) -> None:
+@pytest.fixture
+def tried(repo: Path, git: Git, dvc: Callable[..., str]) -> Path:
+    """A repository whose pipeline ran at 0.1, and as an experiment, ``faster``, at 0.7."""
     (repo / "dvc.yaml").write_text(PIPELINE)
     (repo / "train.py").write_text(TRAIN)
     (repo / "params.yaml").write_text("rate: 0.1\n")
@@ -46,6 +47,13 @@ def test_an_experiments_result_is_registered_without_applying_it(
     git(repo, "add", "--all")
     git(repo, "commit", "--quiet", "--message", "Pipeline")
     dvc(repo, "exp", "run", "--quiet", "--temp", "--name", "faster", "--set-param", "rate=0.7")
+    return repo
+
+
+def test_an_experiments_result_is_registered_without_applying_it(
+    tried: Path, git: Git, dvc: Callable[..., str]
+) -> None:
+    repo = tried
     before = git(repo, "status", "--porcelain"), (repo / "out" / "model.pkl").read_bytes()
     registry = ModelRegistry(repo, "fraud", notify=lambda _: None)
     model, words = repo / "out" / "model.pkl", repo / "words"
@@ -69,6 +77,22 @@ def test_an_experiments_result_is_registered_without_applying_it(
     assert (repo / "out" / "model.pkl").read_text() == "trained at 0.7"
     with pytest.raises(NotFound, match="no DVC experiment 'faster'"):
         registry.register(model, None, experiment="faster")
+
+
+def test_the_command_registers_the_experiment_it_is_given(
+    tried: Path, mlv: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    argv = ("register", "out/model.pkl", "--no-preprocessor", "--exp")
+    done = mlv(tried, *argv, "faster")
+    assert done.returncode == 0, done.stderr
+    registry = ModelRegistry(tried, notify=lambda _: None)
+    assert registry.artifacts("v1")["model"].read_text() == "trained at 0.7"
+    assert registry.record("v1").manifest.data["lineage"]["experiment"] == "faster"
+    done = mlv(tried, *argv, "slower")
+    assert done.returncode == 6
+    assert "there is no DVC experiment 'slower' here" in done.stderr
+    assert "known are faster" in done.stderr
+    assert len(registry.list_versions()) == 1
 
 
 def test_what_an_experiment_does_not_hold_is_named(repo: Path, git: Git, tmp_path: Path) -> None:
