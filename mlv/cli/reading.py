@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlv.registry import ModelRegistry
 
 _METRIC_COLUMNS = 6
+_PLAIN_LINEAGE = ("commit", "branch", "experiment", "remote", "python", "platform")
 
 
 @command(
@@ -143,7 +144,7 @@ def _description(tag: str, manifest: dict[str, Any]) -> list[str]:
 
 
 def _lineage(lineage: dict[str, Any]) -> dict[str, Any]:
-    facts = {key: lineage.get(key) for key in ("commit", "branch", "remote", "python", "platform")}
+    facts = {key: lineage.get(key) for key in _PLAIN_LINEAGE}
     dirty = lineage.get("dirty") or []
     facts["uncommitted"] = ", ".join(map(str, dirty)) if dirty else "nothing"
     stage = lineage.get("stage") or {}
