@@ -38,7 +38,9 @@ command=$1
 printf '%s\\n' "$command" >> "$GIT_LOG"
 exec "{git}" "$@"
 """
-HEAVY = {"dvc", "dvc_data", "dvc_objects", "git", "rich", "joblib", "numpy", "sklearn", "asyncio"}
+WEB = {"http", "ssl", "email"}
+DVCS = {"dvc", "dvc_data", "dvc_objects", "git", "rich", "asyncio", *WEB}
+HEAVY = {"joblib", "numpy", "sklearn", *DVCS}
 
 
 @pytest.fixture
@@ -292,4 +294,4 @@ def test_the_number_of_gits_of_a_registration_does_not_grow_with_the_versions(
     for seed in range(4, 9):
         ModelRegistry(two).register(write_model(tmp_path / "n.pkl", seed), None)
     assert sorted(cost(two, *argv)[0]) == sorted(first)
-    assert not modules & (HEAVY - {"dvc", "dvc_data", "dvc_objects", "asyncio", "git", "rich"})
+    assert not modules & (HEAVY - DVCS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,6 +99,8 @@ def _mlv(extra: str) -> str:
 
     From where it came from, if others can reach that.
     """
+    from importlib import metadata  # which imports much, and the hooks of git need none of it
+
     found = metadata.distribution("mlv")
     origin = json.loads(found.read_text("direct_url.json") or "{}")
     url, vcs = str(origin.get("url", "")), origin.get("vcs_info")
