@@ -117,7 +117,6 @@ PROMOTION = [
     "commit-tree",
     "ls-files",
     "ls-files",
-    "hash-object",
     "update-index",
     "checkout-index",
     "update-ref",
@@ -125,7 +124,7 @@ PROMOTION = [
 ]
 
 
-def test_promoting_takes_twelve_gits_where_the_branch_is_checked_out(
+def test_promoting_takes_eleven_gits_where_the_branch_is_checked_out(
     cost: Callable[..., tuple[list[str], set[str]]], two: Path
 ) -> None:
     used, modules = cost(two, "promote", "model-v2")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BLOB, TREE, COMMIT, TAG = "blob", "tree", "commit", "tag"
 FILE_MODE, PROGRAM_MODE, FOLDER_MODE = "100644", "100755", "40000"
+# A file that somebody made executable still says the same.
 REGULAR = (FILE_MODE, PROGRAM_MODE)
 _AT_ONCE = 64  # the questions fit into a pipe, so that asking never waits for answering
 

@@ -6,6 +6,7 @@ A commit on a checked-out branch must reach the index and the files too, or the 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mlv.store.objects import Entry
 
 Stamp = tuple[int, int, int]
-# A file that somebody made executable still says the same.
 # In place of a stamp: git itself takes the index's lock.
 NEVER_LOCKED: Stamp = (0, 0, 0)
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 20, 0.05  # seconds
@@ -186,9 +186,22 @@ def _edited(git: Git, folder: str, before: Mapping[str, str]) -> str | None:
     odd = {path for path in staged.keys() | before.keys() if staged.get(path) != before.get(path)}
     there = sorted(path for path in before if os.path.lexists(top / path))
     odd |= before.keys() - hidden - set(there)
-    lying = hash_files(git, there)
-    odd |= {path for path in there if lying.get(path) != before[path]}
+    # What differs byte for byte may still be the same to git, which knows the ends of its lines.
+    other = [path for path in there if _blob_id(top / path) != before[path]]
+    lying = hash_files(git, other)
+    odd |= {path for path in other if lying.get(path) != before[path]}
     return min(odd, default=None)
+
+
+def _blob_id(path: Path) -> str | None:
+    """Give the id that git would give a plain file's bytes as they are."""
+    try:
+        if path.is_symlink():
+            return None
+        data = path.read_bytes()
+    except OSError:  # git says what is the matter
+        return None
+    return hashlib.sha1(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
 
 
 def hash_files(git: Git, paths: Sequence[str]) -> dict[str, str]:
