@@ -283,6 +283,6 @@ FLOORS = Peer(
         "at": "git log --first-parent --raw --no-abbrev --format='%H %an %ae %ct %B' main"
         " -- registry",
     },
-    "of_floors", frozenset(("register",)),
+    "of_floors", frozenset(("register", "promote", "rollback")),
 )  # fmt: skip
 PEERS = (MLV, BY_HAND, GTO, MLFLOW, SERVER, FOLDER, FLOORS)
