@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.domain.names import DEFAULT_MODEL, Reference, Version
 from mlv.errors import InvalidInput, NotFound
-from mlv.store.versions import kept_ref, tag_ref
 
 if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
@@ -78,10 +77,8 @@ class References:
         """Name every model that has a version or a pointer."""
         tip = self._versions.tip()
         names = set(self._versions.models_on(tip) if tip else ())
-        for version in self._versions.names():
-            refs = (tag_ref(version), kept_ref(version))
-            if version.model not in names and any(self._versions.ours(refs)):
-                names.add(version.model)
+        others = self._versions.refs_by_model(names)
+        names.update(model for model, refs in others.items() if any(self._versions.ours(refs)))
         return sorted(names)
 
     def one_model(self) -> str:

@@ -16,7 +16,7 @@ from mlv.errors import (
 from mlv.store.objects import BLOB, COMMIT, FOLDER_MODE, TAG, parse_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from mlv.domain.manifest import Manifest
     from mlv.domain.pointer import Pointer
@@ -319,6 +319,18 @@ class Versions:
     def names(self, model: str | None = None) -> list[Version]:
         """Name every version whose tag or kept ref is here, without reading what it holds."""
         return sorted(v for v in self._ids(*ref_patterns(model)) if model in (None, v.model))
+
+    def refs_by_model(self, known: Collection[str]) -> dict[str, list[str]]:
+        """Give the refs that may hold versions, by model, of every model that is not ``known``."""
+        found: dict[str, list[str]] = {}
+        listing = self.git.run("for-each-ref", "--format=%(refname)", *ref_patterns())
+        for ref in listing.decode(errors="surrogateescape").split("\n"):
+            if ref.removeprefix(_TAGS).rpartition("-v")[0] in known:
+                continue  # as nearly all are
+            version = version_of(ref)
+            if version and version.model not in known:
+                found.setdefault(version.model, []).append(ref)
+        return found
 
     def tag_ids(self) -> dict[Version, str]:
         """Give the object id of every tag that may hold a version, without reading one."""
