@@ -77,9 +77,8 @@ def peers_of(args: argparse.Namespace) -> list[Peer]:
     if args.peers:
         names = chosen(list(known), args.peers)
     elif args.quick:
-        names = [peer.name for peer in PEERS if peer.is_ready and peer not in (MLFLOW, SERVER)]
-        left = [peer.name for peer in PEERS if peer.name not in names]
-        print(f"left out: {', '.join(left)} (--peers names them)", file=sys.stderr)
+        names = [peer.name for peer in PEERS if peer not in (MLFLOW, SERVER)]
+        print("left out: MLflow, MLflow server (--peers names them)", file=sys.stderr)
     else:
         names = list(known)
     for name in names:

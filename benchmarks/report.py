@@ -16,9 +16,23 @@ if TYPE_CHECKING:
 
 OURS, FLOOR = "mlv", "floor"
 # In the README stands what most people do; docs/performance.md has it all.
-_SHOWN = {"start", "register", "promote", "live", "list", "past", "pull"}
+_SHOWN = {
+    "start of the command line, cold",
+    "register 1 MB, cold",
+    "register 1 GB, cold",
+    "register and publish 100 MB, cold",
+    "promote among 1,000, cold",
+    "roll back among 1,000, cold",
+    "what is live among 1,000, cold",
+    "what is live among 1,000, in process",
+    "list 1,000, cold",
+    "list 10,000, cold",
+    "what was live then, of 2,000, cold",
+    "reproduce elsewhere 1 GB, cold",
+}
 _SECTION = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 _MS = 1000
+_MANY = 10
 
 
 def to_dict(measured: Iterable[Measured], facts: dict[str, Any]) -> dict[str, Any]:
@@ -46,13 +60,13 @@ def _row(measured: Measured) -> dict[str, Any]:
     }
 
 
-def heading(peers: Sequence[str]) -> str:
-    """Begin a table: mlv in seconds, its peers as multiples of that, and mlv's of its floor."""
-    cells = ["work", OURS, *peers, "mlv / floor", "memory"]
+def heading(peers: Sequence[str], *, full: bool = True) -> str:
+    """Begin a table: mlv in seconds, its peers as multiples; ``full``: its floor and memory too."""
+    cells = ["work", OURS, *peers, *(("mlv / floor", "memory") if full else ())]
     return f"| {' | '.join(cells)} |\n|{'---|' * len(cells)}"
 
 
-def line(row: dict[str, Any], peers: Sequence[str]) -> str:
+def line(row: dict[str, Any], peers: Sequence[str], *, full: bool = True) -> str:
     """Write a row of the table."""
     found = row["peers"]
     ours = found.get(OURS, {}).get("median")
@@ -60,14 +74,19 @@ def line(row: dict[str, Any], peers: Sequence[str]) -> str:
     for peer in peers:
         theirs = found.get(peer, {}).get("median")
         if theirs is not None:
-            cells.append(f"{theirs / ours:.2g}x" if ours else _seconds(theirs))
+            cells.append(_times(theirs / ours) if ours else _seconds(theirs))
         else:
             cells.append("failed" if peer in row["failures"] else "-")
-    floor = found.get(FLOOR, {}).get("median")
-    cells.append(f"{ours / floor:.2f}" if ours and floor else "-")
-    memory = found.get(OURS, {}).get("memory")
-    cells.append(f"{memory / 1e6:.0f} MB" if memory else "-")
+    if full:
+        floor = found.get(FLOOR, {}).get("median")
+        cells.append(f"{ours / floor:.2f}" if ours and floor else "-")
+        memory = found.get(OURS, {}).get("memory")
+        cells.append(f"{memory / 1e6:.0f} MB" if memory else "-")
     return f"| {' | '.join(cells)} |"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}x" if ratio >= _MANY else f"{ratio:.2g}x"
 
 
 def _seconds(value: float | None) -> str:
@@ -83,11 +102,11 @@ def others(result: dict[str, Any]) -> list[str]:
     return [name for name in order if name not in {OURS, FLOOR}]
 
 
-def table(result: dict[str, Any], groups: set[str] | None = None) -> str:
-    """Write the whole table, or that of some groups."""
+def table(result: dict[str, Any], *, full: bool = True) -> str:
+    """Write the table."""
     peers = others(result)
-    rows = [row for row in result["rows"] if groups is None or row["group"] in groups]
-    return "\n".join([heading(peers), *(line(row, peers) for row in rows)])
+    rows = (line(row, peers, full=full) for row in result["rows"])
+    return "\n".join([heading(peers, full=full), *rows])
 
 
 def about(result: dict[str, Any]) -> str:
@@ -99,24 +118,28 @@ def about(result: dict[str, Any]) -> str:
         f"({machine['processor']}, {machine['system']}), load {machine['load']} at the start, "
         f"with Python {machine['python']}, Git {machine['git']}, DVC {machine['dvc']}"
         f"{f', {named}' if named else ''}. A peer's figure is a multiple of mlv's: above 1, mlv is "
-        "faster. The last but one column is mlv as a multiple of the floor."
+        "faster."
     )
 
 
 def write_docs(result: dict[str, Any], root: Path) -> None:
     """Put tables and chart into the documents that have a place for them."""
+    short = {**result, "rows": [row for row in result["rows"] if row["work"] in _SHOWN]}
     drawing = root / "docs" / "benchmarks.svg"
-    drawing.write_text(chart(result), encoding="utf-8")
-    for path, groups in ((root / "README.md", _SHOWN), (root / "docs" / "performance.md", None)):
-        text = path.read_text(encoding="utf-8")
-        image = "docs/benchmarks.svg" if groups else "benchmarks.svg"
-        alt = "Seconds that each takes, on a logarithmic scale"
-        body = f"{about(result)}\n\n{table(result, groups)}\n\n![{alt}]({image})\n"
-        match = _SECTION.search(text)
-        if match is None:
-            raise SystemExit(f"{path} has no place for tables: <!-- benchmarks -->")
-        new = f"{text[: match.end(1)]}{body}{text[match.start(2) :]}"
-        path.write_text(new, encoding="utf-8")
+    drawing.write_text(chart(short), encoding="utf-8")
+    picture = "![Seconds that each takes, on a logarithmic scale](docs/benchmarks.svg)"
+    floor = "The last but one column is mlv as a multiple of the floor."
+    _put(root / "README.md", f"{about(result)}\n\n{table(short, full=False)}\n\n{picture}\n")
+    _put(root / "docs" / "performance.md", f"{about(result)} {floor}\n\n{table(result)}\n")
+
+
+def _put(path: Path, body: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    match = _SECTION.search(text)
+    if match is None:
+        raise SystemExit(f"{path} has no place for tables: <!-- benchmarks -->")
+    new = f"{text[: match.end(1)]}{body}{text[match.start(2) :]}"
+    path.write_text(new, encoding="utf-8")
 
 
 def read(path: Path) -> dict[str, Any]:
