@@ -7,13 +7,15 @@ import hashlib
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
+    from io import FileIO
     from pathlib import Path
 
     Progress = Callable[[int], None]
@@ -80,10 +82,13 @@ def _copy_small(source: int, target: int, progress: Progress) -> Digest:
     return Digest(md5.hexdigest(), sha256.hexdigest(), size)
 
 
-def _begin_sync(descriptor: int) -> None:
-    """Have the system begin to write a file to the disk, where it can be told to."""
+def _begin_sync(descriptor: int, start: int = 0, length: int = 0) -> None:
+    """Have the system begin to write a file, or a part, to the disk, where it can be told to.
+
+    What is not on the disk yet stays in memory all the same.
+    """
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def copy_with_sha256(source: Path, target: Path, progress: Progress) -> str:
@@ -91,7 +96,7 @@ def copy_with_sha256(source: Path, target: Path, progress: Progress) -> str:
     digest = hashlib.sha256()
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
         if os.fstat(reader.fileno()).st_size > _SMALL:
-            _LargeCopy(target).follow(reader.fileno(), writer.fileno(), progress, [digest])
+            _LargeCopy(target).follow(reader.fileno(), writer.fileno(), progress, digest)
             return digest.hexdigest()
         while data := os.read(reader.fileno(), _BUFFER):
             _write_all(writer.fileno(), data)
@@ -101,7 +106,7 @@ def copy_with_sha256(source: Path, target: Path, progress: Progress) -> str:
 
 
 class _LargeCopy:
-    """One thread copies, others follow it through the copy and hash."""
+    """One thread copies, another follows it through the copy and hashes."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -110,35 +115,42 @@ class _LargeCopy:
         self._is_whole = False
 
     def run(self, source: int, target: int, progress: Progress) -> Digest:
+        """Copy durably, with MD5 and SHA-256.
+
+        MD5 takes longest and has a thread of its own. All else, on its way to the disk from the
+        first chunk on, takes another no longer: so two cores suffice.
+        """
         md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        self.follow(source, target, progress, [md5, sha256], durably=True)
+        with self._followed(md5), self._target.open("rb", buffering=0) as copy:
+            view = memoryview(bytearray(_BUFFER))
+            for count in self._copy(source, target, progress):
+                _begin_sync(target, self._copied - count, count)
+                self._hash(copy, view, count, sha256.update)
+            os.fsync(target)
         return Digest(md5.hexdigest(), sha256.hexdigest(), self._copied)
 
-    def follow(
-        self,
-        source: int,
-        target: int,
-        progress: Progress,
-        digests: list[hashlib._Hash],
-        *,
-        durably: bool = False,
-    ) -> None:
-        """Copy, and have each digest taken of the copy in a thread of its own.
+    def follow(self, source: int, target: int, progress: Progress, digest: hashlib._Hash) -> None:
+        """Copy, and have a digest taken of the copy meanwhile."""
+        with self._followed(digest):
+            for _ in self._copy(source, target, progress):
+                pass
 
-        ``durably``: the copy goes to the disk while it is still being hashed, which takes longer.
-        """
-        with ThreadPoolExecutor(len(digests)) as pool:
-            following = [pool.submit(self._follow, digest.update) for digest in digests]
+    def _copy(self, source: int, target: int, progress: Progress) -> Iterator[int]:
+        for count in _copy_chunks(source, target):
+            self._advance(count)
+            progress(count)
+            yield count
+        self._advance(0, is_whole=True)
+
+    @contextmanager
+    def _followed(self, digest: hashlib._Hash) -> Iterator[None]:
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(self._follow, digest.update)
             try:
-                for count in _copy_chunks(source, target):
-                    self._advance(count)
-                    progress(count)
+                yield
             finally:
                 self._advance(0, is_whole=True)
-            if durably:
-                os.fsync(target)
-            for each in following:
-                each.result()
+            following.result()
 
     def _advance(self, count: int, *, is_whole: bool = False) -> None:
         with self._more:
@@ -155,12 +167,18 @@ class _LargeCopy:
         view, read = memoryview(bytearray(_BUFFER)), 0
         with self._target.open("rb", buffering=0) as file:
             while (copied := self._wait_past(read)) > read:
-                while read < copied:
-                    count = file.readinto(view[: min(_BUFFER, copied - read)])
-                    if not count:
-                        raise OSError(errno.EIO, "the copy got shorter", str(self._target))
-                    update(view[:count])
-                    read += count
+                self._hash(file, view, copied - read, update)
+                read = copied
+
+    def _hash(
+        self, file: FileIO, view: memoryview, left: int, update: Callable[[memoryview], None]
+    ) -> None:
+        while left:
+            count = file.readinto(view[: min(_BUFFER, left)])
+            if not count:
+                raise OSError(errno.EIO, "the copy got shorter", str(self._target))
+            update(view[:count])
+            left -= count
 
 
 def _copy_chunks(source: int, target: int) -> Iterable[int]:
