@@ -81,7 +81,6 @@ def _register(dvc: Dvc, versions: Versions, each: Planned, parent: str, way: Way
         by,
         known.oid if known and known.kind == COMMIT else parent,
         {role: stated for role, stated in incoming.checksums.items() if stated},
-        incoming.requirements,
     )
     with scratch(dvc.cache.scratch_folder) as folder:
         sources = incoming.bring(folder)

@@ -31,7 +31,7 @@ class IncomingVersion:
     ``origin`` says which version (``version``) of which registry (``from``) it is, and nothing
     that may change there; ``remarks`` is what else is kept of it. ``registered_at`` is as in a
     manifest; ``registered_by`` is empty where it is not known; ``commit`` is the one it was trained
-    from; ``requirements`` are pins as in a version's ``requirements.txt``.
+    from.
     """
 
     number: int
@@ -45,7 +45,6 @@ class IncomingVersion:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     remarks: Mapping[str, Any] = field(default_factory=dict)
     commit: str | None = None
-    requirements: bytes = b""
 
     @property
     def name(self) -> str:

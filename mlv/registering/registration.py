@@ -204,7 +204,7 @@ def _same_bytes(versions: Versions, model: str, sha256: str) -> list[str]:
 
 def _requirements(request: Request, notes: list[str]) -> bytes:
     if request.past:
-        return request.past.requirements
+        return b""  # this machine's packages did not train it
     packages = lineage.packages()
     if packages.local:
         names = ", ".join(packages.local)

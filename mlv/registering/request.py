@@ -23,7 +23,7 @@ class Past(NamedTuple):
     """What is known of a version that was made elsewhere, and is registered as what it was there.
 
     ``registered_at`` is as a manifest has it. ``commit`` becomes its parent. ``checksums`` are the
-    SHA-256 by role that its bytes must have. ``requirements`` are pins, if it told any.
+    SHA-256 by role that its bytes must have.
     """
 
     number: int
@@ -31,7 +31,6 @@ class Past(NamedTuple):
     registered_by: str
     commit: str
     checksums: Mapping[str, str]
-    requirements: bytes = b""
 
 
 class Experiment(NamedTuple):
