@@ -24,14 +24,15 @@ _DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+TRACKING_URI = click.option(
+    "--tracking-uri", envvar="MLFLOW_TRACKING_URI", metavar="URI", help="Where MLflow is."
+)
 
 
 @command(
     ref_argument(required=False),
     click.option("--all", "all_", is_flag=True, help="All versions: so it is without REF."),
-    click.option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", metavar="URI", help="Where MLflow is."
-    ),
+    TRACKING_URI,
     click.option("--name", metavar="NAME", help="The model's name in MLflow, if it is another."),
     click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing."),
     click.option("--follow", is_flag=True, help="Go on, and export whatever changes."),
@@ -63,16 +64,13 @@ def mlflow_command(
         raise InvalidInput("REF is one version, and --all is all of them", hint="leave one out")
     if follow and dry_run:
         raise InvalidInput("--follow writes, and --dry-run does not", hint="leave one out")
-    if not tracking_uri:
-        raise InvalidInput(
-            "which MLflow?", hint="--tracking-uri http://host:5000, or MLFLOW_TRACKING_URI"
-        )
+    uri = need_uri(tracking_uri)
     use_defaults()
     from mlv.bridges.mlflow import export
     from mlv.bridges.mlflow.export import Order
     from mlv.bridges.mlflow.follow import follow as go_on
 
-    order = Order(tracking_uri, ref, name, dry_run)
+    order = Order(uri, ref, name, dry_run)
     registry = session.open()
     if not follow:
         _show(session, export(registry, order), dry_run=dry_run)
@@ -84,6 +82,15 @@ def mlflow_command(
         told=lambda done: _show_line(session, done),
         notify=show.note,
     )
+
+
+def need_uri(given: str | None) -> str:
+    """Give MLflow's address, or say how it is given: never that of MLflow's own default folder."""
+    if not given:
+        raise InvalidInput(
+            "which MLflow?", hint="--tracking-uri http://host:5000, or MLFLOW_TRACKING_URI"
+        )
+    return given
 
 
 def use_defaults() -> None:

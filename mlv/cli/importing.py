@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlv.cli import show
-from mlv.cli.exporting_mlflow import use_defaults
+from mlv.cli.exporting_mlflow import TRACKING_URI, need_uri, use_defaults
 from mlv.cli.options import PUSH, Session, command, split_pairs
 from mlv.domain.names import check_model, name_of
 from mlv.errors import InvalidInput
@@ -114,9 +114,7 @@ def _refuse_one_twice(names: dict[str, str]) -> None:
 
 @command(
     click.option("--name", required=True, metavar="NAME", help="The model's name in MLflow."),
-    click.option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", metavar="URI", help="Where MLflow is."
-    ),
+    TRACKING_URI,
     INTO_EXISTING,
     DRY_RUN,
     PUSH,
@@ -133,14 +131,11 @@ def mlflow_command(
 
     Every version comes in with its number, date, metrics, parameters, tags, aliases and bytes.
     """
-    if not tracking_uri:
-        raise InvalidInput(
-            "which MLflow?", hint="--tracking-uri http://host:5000, or MLFLOW_TRACKING_URI"
-        )
+    uri = need_uri(tracking_uri)
     use_defaults()
     from mlv.bridges.mlflow.incoming import read
 
-    incoming = read(name, tracking_uri)
+    incoming = read(name, uri)
     done = bring_in(
         session, session.open(), incoming, into_existing=into_existing, dry_run=dry_run, push=push
     )

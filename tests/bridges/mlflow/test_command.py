@@ -1,4 +1,4 @@
-"""`mlv export mlflow`: what it says before it asks any MLflow."""
+"""`mlv export mlflow` and `mlv import mlflow`: what they say before they ask any MLflow."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ NOWHERE = ("--tracking-uri", "http://127.0.0.1:9")
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        ((), 2, "which MLflow?"),
-        ((*NOWHERE, "v1", "--all"), 2, "REF is one version"),
-        ((*NOWHERE, "--follow", "--dry-run"), 2, "--follow writes"),
-        (NOWHERE, 1, "pip install 'mlv[mlflow]'"),
+        (("export", "mlflow"), 2, "which MLflow?"),
+        (("export", "mlflow", *NOWHERE, "v1", "--all"), 2, "REF is one version"),
+        (("export", "mlflow", *NOWHERE, "--follow", "--dry-run"), 2, "--follow writes"),
+        (("export", "mlflow", *NOWHERE), 1, "pip install 'mlv[mlflow]'"),
+        (("import", "mlflow", "--name", "fraud"), 2, "which MLflow?"),
+        (("import", "mlflow", "--name", "fraud", *NOWHERE), 1, "pip install 'mlv[mlflow]'"),
     ],
 )
 def test_it_says_what_is_wrong_before_anything_is_asked(
@@ -42,7 +44,7 @@ def test_it_says_what_is_wrong_before_anything_is_asked(
         "import importlib.util as u\nreal = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'mlflow' else real(name, *a)\n"
     )
-    done = mlv(repo, "export", "mlflow", *args, env={"PYTHONPATH": str(tmp_path)})
+    done = mlv(repo, *args, env={"PYTHONPATH": str(tmp_path)})
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
 
