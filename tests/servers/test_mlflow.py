@@ -363,6 +363,9 @@ def test_a_model_filled_by_mlflow_comes_in_with_every_number_and_byte(
         assert sha256(files["preprocessor"]) == each["preprocessor"]
     again = mlflow.mlv(repo, "import", "mlflow", "--name", "theirs", "--model", "fraud", "--json")
     assert not any(each["new"] for each in json.loads(again.stdout)["versions"]), again.stderr
+    wrong = mlflow.mlv(repo, "import", "mlflow", "--name", "others", "--model", "ranker")
+    assert wrong.returncode == 6
+    assert "has no model 'others'\nhint: there are " in wrong.stderr
 
 
 def test_the_document_shows_what_is_printed(

@@ -15,7 +15,6 @@ from mlv.bridges.mlflow.portrait import CHALLENGER, CHAMPION
 from mlv.bridges.mlflow.server import connected
 from mlv.domain import pointer as pointers
 from mlv.domain.manifest import MODEL, PREPROCESSOR
-from mlv.errors import NotFound
 from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
 
 if TYPE_CHECKING:
@@ -33,10 +32,8 @@ def read(name: str, tracking_uri: str | None = None) -> IncomingModel:
     """Read a registered model; its bytes are downloaded only when a version comes in."""
     fitting.check_name(name)
     with connected(tracking_uri) as server:
-        model = server.model(name)
-        if model is None:
-            raise NotFound(f"MLflow at {server.uri} has no model {name!r}")
-        aliases = {alias: int(number) for alias, number in (model.aliases or {}).items()}
+        named = server.known_model(name).aliases or {}
+        aliases = {alias: int(number) for alias, number in named.items()}
         found = sorted(server.versions(name), key=lambda each: int(each.version))
         notes = Notes()
         current, staging = _at(found, aliases, "Production"), _at(found, aliases, "Staging")

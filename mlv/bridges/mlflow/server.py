@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _PAGE = 1000
+_SHOWN = 5
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # in one request
 _EXISTS, _ABSENT = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"
 FINISHED = "FINISHED"
@@ -95,6 +96,19 @@ class Server:
         with self._told(unless=_ABSENT):
             return self._client.get_registered_model(name)
         return None
+
+    def known_model(self, name: str) -> Any:
+        """Read a registered model; `NotFound` names some that there are."""
+        model = self.model(name)
+        if model is None:
+            with self._told():
+                found = self._client.search_registered_models(max_results=_SHOWN)
+            names = ", ".join(each.name for each in found)
+            raise NotFound(
+                f"MLflow at {self.uri} has no model {name!r}",
+                hint=f"there are {names}" if names else "it has none: is it the right MLflow?",
+            )
+        return model
 
     def versions(self, name: str, tag: str = "") -> list[Any]:
         """Read the versions of a model, or those that bear mlv's ``tag``; aliases are not told."""

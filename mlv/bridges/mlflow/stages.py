@@ -9,7 +9,7 @@ from __future__ import annotations
 from mlv.bridges.mlflow import fitting
 from mlv.bridges.mlflow.portrait import CHALLENGER, CHAMPION
 from mlv.bridges.mlflow.server import connected
-from mlv.errors import InvalidInput, NotFound
+from mlv.errors import InvalidInput
 
 STAGING, PRODUCTION, ARCHIVED = "Staging", "Production", "Archived"
 _ALIASES = {STAGING: CHALLENGER, PRODUCTION: CHAMPION, ARCHIVED: None}
@@ -32,10 +32,8 @@ def transition_model_stage(
     number = _number(version)
     name = fitting.check_name(registry_name)
     with connected(tracking_uri) as server:
-        model = server.model(name)
-        if model is None:
-            raise NotFound(f"MLflow at {server.uri} has no model {name!r}")
-        held = {alias for alias, at in (model.aliases or {}).items() if int(at) == number}
+        aliases = server.known_model(name).aliases or {}
+        held = {alias for alias, at in aliases.items() if int(at) == number}
         own = _ALIASES[wanted]
         if own:
             server.point(name, own, number)  # says as well whether there is such a version
