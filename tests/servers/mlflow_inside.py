@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import signal
@@ -228,7 +229,7 @@ def fill(name: str, folder: str) -> list[dict[str, Any]]:
         )  # fmt: skip
         metrics = {"roc_auc": 0.9 + number / 1000, "loss": 0.1 + 0.2}
         with mlflow.start_run() as run:
-            mlflow.log_metrics(metrics)
+            mlflow.log_metrics({**metrics, "diverged": math.nan})
             mlflow.log_params({"depth": number, "loss": "log"})
             mlflow.log_artifacts(str(place), "model")
             mlflow.log_artifact(str(scaler))

@@ -349,6 +349,7 @@ def test_a_model_filled_by_mlflow_comes_in_with_every_number_and_byte(
         manifest = registry.get_manifest(f"v{number}")
         told = manifest["metadata"]["imported"]
         assert manifest["metrics"] == each["metrics"]
+        assert told["metrics"] == {"diverged": "nan"}
         assert told["params"] == each["params"]
         assert told["tags"] == each["tags"]
         assert told.get("aliases", []) == each["aliases"]

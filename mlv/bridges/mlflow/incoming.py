@@ -7,12 +7,12 @@ Production; so with ``challenger`` or ``staging``.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mlv.bridges.mlflow import fitting
 from mlv.bridges.mlflow.portrait import CHALLENGER, CHAMPION
 from mlv.bridges.mlflow.server import connected
+from mlv.domain import arriving
 from mlv.domain import pointer as pointers
 from mlv.domain.manifest import MODEL, PREPROCESSOR
 from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
@@ -72,7 +72,10 @@ def _version(
 ) -> IncomingVersion:
     number = int(version.version)
     run = server.run(version.run_id) if version.run_id else None
-    metrics = _metrics(run, f"v{number}", notes)
+    metrics = arriving.tidy_metrics(run.data.metrics if run else {})
+    if metrics.rest:
+        names = ", ".join(metrics.rest)
+        notes.add(f"no finite number, and kept in the metadata: {names}", f"v{number}")
     tags = {str(k): str(v) for k, v in version.tags.items()}
     named = sorted(alias for alias, at in aliases.items() if at == number)
     remarks = {
@@ -82,36 +85,24 @@ def _version(
         "description": version.description or None,
         "source": version.source,
         "params": dict(run.data.params) if run and run.data.params else None,
+        "metrics": metrics.rest or None,
     }
     beside = _beside(server, version.run_id)
     roles = {MODEL: None, **({PREPROCESSOR: None} if beside else {})}
-    made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     commit = (run.data.tags if run else {}).get("mlflow.source.git.commit")
     origin = {"from": _KIND, "version": f"{version.name}/{number}"}
     return IncomingVersion(
         number=number,
-        registered_at=f"{made:%Y-%m-%dT%H:%M:%SZ}",
+        registered_at=arriving.moment(version.creation_timestamp / 1000).text,
         checksums=roles,
         bring=_bringer(tracking_uri, version, beside),
         origin=origin,
         status=status,
         registered_by=(run.data.tags if run else {}).get("mlflow.user", ""),
-        metrics=metrics,
-        metadata={},
+        metrics=metrics.kept,
         remarks={k: v for k, v in remarks.items() if v is not None},
         commit=commit,
     )
-
-
-def _metrics(run: Any, name: str, notes: Notes) -> dict[str, float]:
-    """Give what is a number; MLflow keeps NaN and infinities too."""
-    found: dict[str, float] = {}
-    for key, value in (run.data.metrics if run else {}).items():
-        if value - value == 0:
-            found[key] = value
-        else:
-            notes.add(f"the metric {key!r} is {value}, and is left out", name)
-    return found
 
 
 def _beside(server: Server, run_id: str) -> str:
