@@ -73,7 +73,8 @@ def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) 
         ):  # fmt: skip
             datasets = _use_data(run, wandb, manifest, aside)
             artifact = _artifact(wandb, manifest, dict(facts), files)
-            aliases = [manifest.version.name, *_status(facts["status"])]
+            # A server takes no v3 of others: it counts so itself. An offline file keeps it.
+            aliases = [tag, manifest.version.name, *_status(facts["status"])]
             run.log_artifact(artifact, aliases=aliases)
             run.summary.update(dict(manifest.metrics))
             where, name = run.dir, artifact.name

@@ -17,8 +17,8 @@ from mlv.domain.pointer import is_withdrawn
 def wandb_command(session: Session, refs: tuple[str, ...], all_: bool, project: str | None) -> None:
     """Log versions as artifacts of Weights & Biases, also offline.
 
-    Files, manifest, metrics, the data they were trained on, and aliases: v3,
-    production.
+    Files, manifest, metrics, the data they were trained on, and aliases:
+    fraud-v3, production.
     """
     from mlv.bridges import wandb
 

@@ -77,7 +77,7 @@ def test_a_run_file_holds_the_version(registry: ModelRegistry, repo: Path) -> No
     sent = [r.request.log_artifact.artifact for r in logged if r.HasField("request")]
     artifacts |= {each.name: each for each in sent if each.name}
     model = artifacts["fraud"]
-    assert (model.type, set(model.aliases)) == ("model", {"latest", "v1", "production"})
+    assert (model.type, set(model.aliases)) == ("model", {"latest", "fraud-v1", "v1", "production"})
     assert model.digest == done.digest
     entries = {entry.path: entry for entry in model.manifest.contents}
     md5 = hashlib.md5((repo / "model.pkl").read_bytes(), usedforsecurity=False).digest()
