@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 _ACTIVE, _MANIFEST = "active_version.json", "manifest.json"
 _FILES = {"model": "model.pkl", "preprocessor": "preprocessor.pkl"}
+_KEYS = {
+    "version", "registered_at", "status", "model_sha256", "preprocessor_sha256", "metrics",
+    "metadata",
+}  # fmt: skip
 _NUMBER = re.compile(r"v0*([1-9][0-9]{0,8})", re.ASCII)
 _LIKE_A_VERSION = re.compile(r"v[0-9]+", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -171,6 +175,12 @@ def _version(found: _Found, notes: Notes) -> IncomingVersion | None:
     if metrics.rest:
         names = ", ".join(metrics.rest)
         notes.add(f"no finite number, and kept in the metadata: {names}", name)
+    others = arriving.tidy_metadata({k: v for k, v in says.items() if k not in _KEYS})
+    if others.kept or others.rest:
+        remarks["manifest"] = {**others.kept, **others.rest}
+    beside = {path.name for path in found.folder.iterdir()} - {_MANIFEST, *_FILES.values()}
+    if beside:
+        notes.add(f"no part of a version here, and left out: {', '.join(sorted(beside))}", name)
     known = str(metadata.kept.get("git_commit"))
     return IncomingVersion(
         found.number,

@@ -143,7 +143,8 @@ def test_a_commit_that_is_here_is_the_parent_and_any_other_is_kept_as_it_is(
 def test_what_has_no_word_here_is_kept_and_named(repo: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "models")
     store.register(1, "2024-03-01T10:00:00", metrics={"auc": float("nan"), "f1": 0.5, "by": "hand"})
-    store.register(2, "2999-01-01T00:00:00Z", status="quarantined")
+    store.register(2, "2999-01-01T00:00:00Z", status="quarantined", owner={"team": "risk"})
+    (store.folder / "v2" / "features.json").write_text("[]")
     store.register(3, "2024-03-03T00:00:00Z", status="purged")
     store.register(5, "2024-03-05T00:00:00Z", number=5, version=5)
     store.edit("v5", model_sha256=None)
@@ -157,6 +158,7 @@ def test_what_has_no_word_here_is_kept_and_named(repo: Path, tmp_path: Path) -> 
     assert first["metrics"] == {"f1": 0.5}
     assert first["metadata"]["imported"]["metrics"] == {"auc": "nan", "by": "hand"}
     assert second["metadata"]["imported"]["status"] == "quarantined"
+    assert second["metadata"]["imported"]["manifest"] == {"owner": {"team": "risk"}}
     assert (second["status"], second["registered_at"]) == ("registered", "2999-01-01T00:00:00Z")
     assert (fifth["version"], fifth["status"]) == ("v5", "production")
     assert set(notes) >= {
@@ -165,6 +167,7 @@ def test_what_has_no_word_here_is_kept_and_named(repo: Path, tmp_path: Path) -> 
         "v1: dated without a zone: UTC is taken",
         "v2: 'quarantined' there, which is no status here: registered",
         "v2 is dated in the future: its date is kept",
+        "v2: no part of a version here, and left out: features.json",
         "v3: purged there, the bytes are gone: the number stays empty",
         "v5: no checksum is stated of model.pkl",
         "v3 is said to have been live before, and does not come in",
