@@ -7,6 +7,7 @@ import click
 from mlv.cli import show
 from mlv.cli.options import Session, command, complete_ref
 from mlv.domain.pointer import is_withdrawn
+from mlv.errors import InvalidInput
 
 
 @command(
@@ -23,12 +24,14 @@ def wandb_command(session: Session, refs: tuple[str, ...], all_: bool, project: 
     from mlv.bridges import wandb
 
     registry = session.open()
+    if refs and all_:
+        raise InvalidInput("REF names versions, and --all is all of them", hint="leave one out")
     if all_:
         versions = registry.versions()
-        refs = (*refs, *(m.version.tag for m, status in versions if not is_withdrawn(status)))
+        refs = tuple(m.version.tag for m, status in versions if not is_withdrawn(status))
     if not refs:
         raise click.UsageError("Name a version, or say --all.")
-    done = wandb.export(registry, refs, project)
+    done = wandb.export(registry, dict.fromkeys(refs), project)
     if session.as_json:
         show.as_json([{**each._asdict(), "folder": str(each.folder)} for each in done])
         return

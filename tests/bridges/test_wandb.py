@@ -96,6 +96,17 @@ def test_a_run_file_holds_the_version(registry: ModelRegistry, repo: Path) -> No
     assert (again.digest, again.run) == (done.digest, done.run)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb.*")
+def test_a_version_that_is_named_twice_is_logged_once(
+    registry: ModelRegistry, mlv: Callable[..., Any]
+) -> None:
+    repo = registry.path
+    done = mlv(repo, "export", "wandb", "v1", "v1", "--quiet")
+    assert (done.returncode, done.stdout) == (0, "fraud-v1\n"), done.stderr
+    both = mlv(repo, "export", "wandb", "v1", "--all")
+    assert (both.returncode, "leave one out" in both.stderr) == (2, True)
+
+
 def test_without_wandb_it_is_said_what_to_install(
     registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
