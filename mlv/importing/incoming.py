@@ -70,8 +70,13 @@ class IncomingVersion:
             raise named(self, error) from error
         if MODEL not in self.checksums:
             raise InvalidInput(f"{self.name} has no model", hint="a version is of a model")
-        if self.status not in STATUSES or Version.from_tag(f"x-v{self.number}") is None:
-            raise InvalidInput(f"{self.name} cannot be numbered so, or be {self.status!r}")
+        if self.status not in STATUSES:
+            raise InvalidInput(
+                f"{self.name} is said to be {self.status!r}",
+                hint=f"a status is one of {', '.join(STATUSES)}",
+            )
+        if Version.from_tag(f"x-{self.name}") is None:
+            raise InvalidInput(f"{self.name} is no version's name", hint="numbers start at 1")
 
     def is_in(self, manifest: Manifest) -> bool:
         """Whether a version here is this one: by where it came from, its date and its bytes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -190,6 +190,21 @@ def test_a_model_that_has_others_is_refused(
             with_two.bring_in(origin(*numbers).model())
         assert "--into-existing" in refused.value.hint
     assert refs(with_two.path, git) == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"status": "live"}, "v2 is said to be 'live'"), ({"number": 0}, "v0 is no version's name")],
+)
+def test_what_a_reader_got_wrong_is_refused_before_anything_comes_in(
+    repo: Path, git: Git, origin: Callable[..., Origin], wrong: dict[str, Any], said: str
+) -> None:
+    made, before = origin(1, 2), refs(repo, git)
+    made.versions = (made.versions[0], replace(made.versions[1], **wrong))
+    with pytest.raises(InvalidInput, match=said) as refused:
+        opened(repo).bring_in(made.model())
+    assert refused.value.hint
+    assert refs(repo, git) == before
 
 
 @pytest.mark.parametrize(
