@@ -43,6 +43,7 @@ STATUSES = (pointers.PRODUCTION, pointers.STAGING, pointers.REGISTERED)
 _TAGGER = re.compile(r"(?P<by>.*) (?P<at>[0-9]{1,12}) [+-][0-9]{4}")
 _LARGEST = 1_000_000  # bytes of a file that names artifacts
 _NO_MODEL = re.compile(r"[^a-z0-9_-]+")
+_FETCH = "git fetch --tags brings those that others made"
 
 
 class Wanted(NamedTuple):
@@ -81,13 +82,13 @@ def reading(folder: Path, wanted: Wanted) -> Iterator[list[Found]]:
         if name not in known:
             raise NotFound(
                 f"no tag of GTO's speaks of {name!r}",
-                hint=f"there are {', '.join(known)}" if known else "gto show lists artifacts",
+                hint=f"there are {', '.join(known)}" if known else _FETCH,
             )
     names = list(wanted.names) or [n for n, each in known.items() if not each.is_deprecated]
     if not names:
         raise NotFound(
             f"{git.layout.folder} has no tag of GTO's that registers anything",
-            hint="git fetch --tags brings those that others made",
+            hint=_FETCH,
         )
     versions = Versions(git, configs.read(git))
     with open_dvc(git.layout) as dvc:
