@@ -159,6 +159,10 @@ def _padding(size: int) -> bytes:
 # Reading -----------------------------------------------------------------------------------
 
 
+def _no_bundle(path: Path) -> InvalidInput:
+    return InvalidInput(f"{path} is no bundle of mlv's", hint="mlv bundle REF FILE makes one")
+
+
 class Archive:
     """An archive that is read from start to end, once; a context manager.
 
@@ -185,15 +189,15 @@ class Archive:
         self._file.close()
 
     def _read_list(self) -> bytes:
+        if self.size and not is_one(self._path):
+            raise _no_bundle(self._path)
         start = self._take(_BLOCK)
         try:
             size = int(start[124:135], 8)
         except ValueError:
             size = -1
         if not 0 <= size <= _LARGEST_LIST or start != _header(LIST, size):
-            raise InvalidInput(
-                f"{self._path} is no bundle of mlv's", hint="mlv bundle REF FILE makes one"
-            )
+            raise _no_bundle(self._path)
         listed = self._take(size)
         self._expect(_padding(size))
         return listed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlv import IntegrityError, ModelRegistry, RegistryError
+from mlv import IntegrityError, InvalidInput, ModelRegistry, RegistryError
 from mlv.bundling import archive
 from mlv.bundling.contents import git_start, md5_of
 from tests.bundling.conftest import Forgery, quiet
@@ -48,6 +48,11 @@ def test_what_is_put_together_again_as_it_was_is_taken(
 def test_a_file_that_was_cut_off(made: Made, tmp_path: Path, length: int) -> None:
     made.file.write_bytes(made.file.read_bytes()[: length or None] if length else b"")
     refused(made.file, tmp_path, "cut off")
+
+
+def test_a_small_file_of_another_kind_was_not_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import pickle\n")
+    refused(tmp_path / "train.py", tmp_path, "is no bundle of mlv's", InvalidInput)
 
 
 def test_a_byte_that_was_changed_anywhere(made: Made, tmp_path: Path) -> None:
