@@ -115,6 +115,13 @@ def _refuse_one_twice(names: dict[str, str]) -> None:
 @command(
     click.option("--name", required=True, metavar="NAME", help="The model's name in MLflow."),
     TRACKING_URI,
+    click.option(
+        "--skip",
+        metavar="NUMBER",
+        type=click.IntRange(min=1),
+        multiple=True,
+        help="Leave a version out; repeatable.",
+    ),
     INTO_EXISTING,
     DRY_RUN,
     PUSH,
@@ -123,6 +130,7 @@ def mlflow_command(
     session: Session,
     name: str,
     tracking_uri: str | None,
+    skip: tuple[int, ...],
     into_existing: bool,
     dry_run: bool,
     push: bool | None,
@@ -135,7 +143,7 @@ def mlflow_command(
     use_defaults()
     from mlv.bridges.mlflow.incoming import read
 
-    incoming = read(name, uri)
+    incoming = read(name, uri, skip)
     done = bring_in(
         session, session.open(), incoming, into_existing=into_existing, dry_run=dry_run, push=push
     )

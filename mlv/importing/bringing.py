@@ -63,7 +63,8 @@ def register_all(versions: Versions, plan: Plan, way: Way) -> None:
             except RegistryError as error:
                 wrong = named(each.incoming, error)
                 if at:
-                    wrong.hint += "; what came in before it stays, and the same command goes on"
+                    so_far = "what came in before it stays, and the same command goes on"
+                    wrong.hint = f"{wrong.hint}; {so_far}" if wrong.hint else so_far
                 raise wrong from error
             for note in set(registered.notes) - told:
                 way.notify(f"{each.version.tag}: {note}")

@@ -247,6 +247,14 @@ def fill(name: str, folder: str) -> list[dict[str, Any]]:
     return told
 
 
+def forget(name: str, number: int) -> None:
+    """Delete a version's files, as who clears up a store of artifacts."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    version = mlflow.MlflowClient().get_model_version(name, str(number))
+    get_artifact_repository(version.source).delete_artifacts()
+
+
 def _listing(top: Path) -> dict[str, str]:
     paths = (path for path in sorted(top.rglob("*")) if path.is_file())
     return {path.relative_to(top).as_posix(): _hash(path) for path in paths}

@@ -369,6 +369,22 @@ def test_a_model_filled_by_mlflow_comes_in_with_every_number_and_byte(
     assert "has no model 'others'\nhint: there are " in wrong.stderr
 
 
+def test_a_version_whose_files_are_gone_is_named_and_left_out(
+    repo: Path, tmp_path: Path, mlflow: Mlflow
+) -> None:
+    mlflow.ask("fill", name="cleared", folder=str(tmp_path))
+    mlflow.ask("forget", name="cleared", number=1)
+    args = ("import", "mlflow", "--name", "cleared", "--model", "fraud")
+    done = mlflow.mlv(repo, *args)
+    assert done.returncode != 0
+    assert "v1 cannot come in" in done.stderr
+    assert "hint: --skip 1 leaves it out" in done.stderr
+    done = mlflow.mlv(repo, *args, "--skip", "1")
+    assert done.returncode == 0, done.stderr
+    facts = ModelRegistry(repo, "fraud", notify=lambda _: None).list_versions()
+    assert [each["version"] for each in facts] == ["v2", "v3"]
+
+
 def test_the_document_shows_what_is_printed(
     home: Path, tmp_path: Path, mlflow: Mlflow, caller_env: dict[str, str]
 ) -> None:

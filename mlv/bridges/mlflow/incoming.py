@@ -15,10 +15,11 @@ from mlv.bridges.mlflow.server import connected
 from mlv.domain import arriving
 from mlv.domain import pointer as pointers
 from mlv.domain.manifest import MODEL, PREPROCESSOR
+from mlv.errors import NotFound, ProgramError
 from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from mlv.bridges.mlflow.server import Server
@@ -28,8 +29,11 @@ _KIND = "mlflow"
 _STAGES = {"Production": _LIVE, "Staging": _TRIED}
 
 
-def read(name: str, tracking_uri: str | None = None) -> IncomingModel:
-    """Read a registered model; its bytes are downloaded only when a version comes in."""
+def read(name: str, tracking_uri: str | None = None, skip: Collection[int] = ()) -> IncomingModel:
+    """Read a registered model; its bytes are downloaded only when a version comes in.
+
+    ``skip`` are numbers of versions that stay out.
+    """
     fitting.check_name(name)
     with connected(tracking_uri) as server:
         named = server.known_model(name).aliases or {}
@@ -40,6 +44,7 @@ def read(name: str, tracking_uri: str | None = None) -> IncomingModel:
         read_in = [
             _version(server, tracking_uri, each, aliases, _status(each, current, staging), notes)
             for each in found
+            if int(each.version) not in skip
         ]
     return IncomingModel(f"MLflow's model {name}", tuple(read_in), current, None, notes.all)
 
@@ -118,13 +123,22 @@ def _bringer(
 ) -> Callable[[Path], Mapping[str, Path]]:
     def bring(folder: Path) -> Mapping[str, Path]:
         with connected(tracking_uri) as server:
-            files = {MODEL: server.download(f"models:/{version.name}/{version.version}",
-                                            folder / MODEL)}  # fmt: skip
-            # MLflow's client writes this beside what it downloads.
-            (files[MODEL] / "registered_model_meta").unlink(missing_ok=True)
-            if beside:
-                place = server.download(f"runs:/{version.run_id}/{beside}", folder / "beside")
-                files[PREPROCESSOR] = place
-        return files
+            try:
+                return _download(server, version, beside, folder)
+            except (NotFound, ProgramError) as error:
+                hint = f"--skip {version.version} leaves it out, if its files are gone"
+                raise type(error)(error.message, hint=hint) from error
 
     return bring
+
+
+def _download(server: Server, version: Any, beside: str, folder: Path) -> Mapping[str, Path]:
+    model = server.download(f"models:/{version.name}/{version.version}", folder / MODEL)
+    # MLflow's client writes this beside what it downloads.
+    (model / "registered_model_meta").unlink(missing_ok=True)
+    if not any(model.iterdir()):  # MLflow 3 does not mind
+        raise NotFound(f"MLflow at {server.uri} has no file of it")
+    if not beside:
+        return {MODEL: model}
+    place = server.download(f"runs:/{version.run_id}/{beside}", folder / "beside")
+    return {MODEL: model, PREPROCESSOR: place}
