@@ -148,19 +148,21 @@ def test_what_has_no_word_here_is_kept_and_named(repo: Path, tmp_path: Path) -> 
     store.register(3, "2024-03-03T00:00:00Z", status="purged")
     store.register(5, "2024-03-05T00:00:00Z", number=5, version=5)
     store.edit("v5", model_sha256=None)
+    store.register(6, "2024-03-06T00:00:00Z", number=6, status="purged")  # its bytes are here yet
     (store.folder / "v3" / "model.pkl").unlink()
     (store.folder / "backup").mkdir()
     store.write_active(5, "3")
     notes: list[str] = []
     registry = opened(repo, notes)
     registry.bring_in(filestore.read(store.folder))
-    first, second, fifth = registry.list_versions()
+    first, second, fifth, sixth = registry.list_versions()
     assert first["metrics"] == {"f1": 0.5}
     assert first["metadata"]["imported"]["metrics"] == {"auc": "nan", "by": "hand"}
     assert second["metadata"]["imported"]["status"] == "quarantined"
     assert second["metadata"]["imported"]["manifest"] == {"owner": {"team": "risk"}}
     assert (second["status"], second["registered_at"]) == ("registered", "2999-01-01T00:00:00Z")
     assert (fifth["version"], fifth["status"]) == ("v5", "production")
+    assert (sixth["version"], sixth["status"]) == ("v6", "archived")
     assert set(notes) >= {
         "backup: no version's folder, and left out",
         "v1: no finite number, and kept in the metadata: auc, by",

@@ -96,6 +96,15 @@ def test_it_holds_the_verified_bytes_and_says_what_goes_to_lfs(
     assert lfs == ["model.pkl", *names[5:8]]
 
 
+def test_text_goes_to_lfs_where_the_hub_refuses_it_in_git(tmp_path: Path) -> None:
+    for name, size in (("small.json", 10_000_000), ("large.json", 10_000_001)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    files = {name: tmp_path / f"{name}.json" for name in ("small", "large")}
+    found = huggingface.attributes(files, set(files))
+    assert found == b"/large.json filter=lfs diff=lfs merge=lfs -text\n"
+
+
 def test_written_again_it_is_the_same_and_what_is_not_ours_stays(
     registry: ModelRegistry, tmp_path: Path
 ) -> None:

@@ -168,6 +168,20 @@ def test_one_that_turns_up_between_others_takes_the_next_number(
     assert registry.current_version() == "v2"
 
 
+def test_one_that_was_left_out_comes_in_later_under_its_own_number(
+    repo: Path, origin: Callable[..., Origin]
+) -> None:
+    registry = opened(repo)
+    made = origin(1, 2, 3)
+    whole = made.versions
+    made.versions = (whole[0], whole[2])
+    registry.bring_in(made.model(current=3, previous=1))
+    made.versions = whole
+    registry.bring_in(made.model(current=3, previous=1))
+    assert names(registry) == ["v1", "v2", "v3"]
+    assert registry.get_manifest("v2")["metadata"]["imported"]["version"] == "no. 2"
+
+
 # Into a model that has versions --------------------------------------------------------------
 
 
@@ -225,6 +239,31 @@ def test_if_told_numbers_go_on_from_its_highest_and_what_is_live_stays(
     # The same command again finds them, whatever their numbers are here.
     assert with_two.bring_in(incoming, into_existing=True).plan.new == ()
     assert names(with_two) == ["v1", "v2", *become]
+
+
+def test_nothing_goes_live_beside_versions_of_which_nothing_is_decided(
+    repo: Path, origin: Callable[..., Origin], write_model: Write, tmp_path: Path
+) -> None:
+    registry = opened(repo)
+    registry.register(write_model(tmp_path / "model.pkl", 1), None)
+    registry.bring_in(origin(2, 3).model(current=3, previous=2), into_existing=True)
+    assert names(registry) == ["v1", "v2", "v3"]
+    assert {each["status"] for each in registry.list_versions()} == {"registered"}
+
+
+def test_what_was_made_anew_under_its_number_is_another_version(
+    repo: Path, origin: Callable[..., Origin]
+) -> None:
+    """Where no checksums are stated, as in MLflow, the date tells one from the other."""
+    made = origin(1)
+    made.versions = (replace(made.versions[0], checksums={"model": None}),)
+    registry = opened(repo)
+    registry.bring_in(made.model())
+    assert registry.bring_in(made.model()).plan.new == ()
+    anew = replace(made.version(1, seed=7), registered_at="2024-01-01T00:00:00Z")
+    made.versions = (replace(anew, checksums={"model": None}),)
+    registry.bring_in(made.model(), into_existing=True)
+    assert names(registry) == ["v1", "v2"]
 
 
 def test_other_bytes_under_a_known_number_are_another_version(

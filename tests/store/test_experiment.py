@@ -105,3 +105,20 @@ def test_what_an_experiment_does_not_hold_is_named(repo: Path, git: Git, tmp_pat
         registry.register(tmp_path / "model.pkl", None, experiment="idle")
     registry.register(repo / "mlv.yaml", None, experiment=head)  # a file that Git has will do
     assert registry.artifacts("v1")["model"].read_bytes() == (repo / "mlv.yaml").read_bytes()
+
+
+def test_of_two_of_a_name_the_one_that_began_here_is_meant(repo: Path, git: Git) -> None:
+    tips = [git(repo, "rev-parse", "HEAD")]
+    git(repo, "commit", "--quiet", "--allow-empty", "--message", "Go on")
+    tips.append(git(repo, "rev-parse", "HEAD"))
+    made = []
+    for tip in tips:
+        made.append(git(repo, "commit-tree", "-p", tip, "-m", "Result", f"{tip}^{{tree}}"))
+        git(repo, "update-ref", f"refs/exps/{tip[:2]}/{tip[2:]}/idle", made[-1])
+    registry = ModelRegistry(repo, "fraud", notify=lambda _: None)
+    registry.register(repo / "mlv.yaml", None, experiment="idle")
+    assert git(repo, "rev-parse", "fraud-v1^") == made[1]
+    git(repo, "commit", "--quiet", "--allow-empty", "--message", "Go on again")
+    with pytest.raises(InvalidInput, match="2 DVC experiments are called 'idle'") as caught:
+        registry.register(repo / "mlv.yaml", None, experiment="idle")
+    assert made[0][:10] in caught.value.hint

@@ -124,6 +124,22 @@ def test_another_text_at_the_tag_than_the_card_was_made_of_is_a_forgery(
         registry.promote("v1")
 
 
+@pytest.mark.parametrize("name", ["README.md", "model.pkl.dvc"])
+def test_a_folder_that_lacks_a_file_is_a_forgery(repo: Path, git: Git, name: str) -> None:
+    registry = version(repo)
+    message = git(repo, "tag", "--list", "--format=%(contents)", "fraud-v1")
+    git(repo, "checkout", "--quiet", "fraud-v1")
+    git(repo, "rm", "--quiet", f"registry/fraud/{name}")
+    git(repo, "commit", "--quiet", "--amend", "--no-edit")
+    git(
+        repo, "tag", "--force", "--annotate", "--cleanup=verbatim", "--file=-", "fraud-v1",
+        input=message,
+    )  # fmt: skip
+    git(repo, "switch", "--quiet", "main")
+    with pytest.raises(IntegrityError, match=f"the folder of fraud-v1 lacks '{name}'"):
+        registry.promote("v1")
+
+
 HOSTILE = {
     "a bomb of aliases": "---\na: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n---\n",
     "no end of nesting": "---\na: " + "[" * 5000 + "\n---\n",
