@@ -114,3 +114,21 @@ def test_a_dvc_yaml_without_stages_declares_too_and_a_broken_one_stops_nothing(
     (repo / "dvc.yaml").write_text("metrics: {\n")
     assert manifest(repo, notes=notes)["metrics"] == {}
     assert any("its metrics are left out" in note for note in notes)
+
+
+def test_one_odd_file_takes_nothing_from_the_others(repo: Path) -> None:
+    bomb = ["a0: &a0 {x: 1, y: 2}"]
+    bomb += [f"a{n}: &a{n} {{p: *a{n - 1}, q: *a{n - 1}, r: *a{n - 1}}}" for n in range(1, 14)]
+    for name, text in {
+        "scores.json": '{"auc": 0.5}',
+        "bomb.yaml": "\n".join(bomb),
+        "huge.json": f'{{"digits": {"9" * 400}, "loss": 0.25}}',
+        "names.json": '{"\\u001b[31mred": 1, "%s": 2, "": 3}' % ("k" * 300),
+    }.items():
+        (repo / name).write_text(text)
+    (repo / "model.pkl").write_text("by hand")
+    (repo / "dvc.yaml").write_text("metrics: [bomb.yaml, huge.json, names.json, scores.json]\n")
+    notes: list[str] = []
+    assert manifest(repo, notes=notes)["metrics"] == {"loss": 0.25, "auc": 0.5}
+    assert "bomb.yaml, which dvc.yaml declares, holds too many values: left out" in notes
+    assert r"'\x1b[31mred' cannot be a metric's name: left out" in notes

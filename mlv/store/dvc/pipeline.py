@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.description import flat
+from mlv.domain.document import is_finite
+from mlv.domain.manifest import is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from dvc.stage import Stage
 
 _LARGEST = 1_000_000  # bytes
+_MOST_VALUES = 100_000  # in a file: YAML repeats what it has by aliases, which grow without end
 _MOST = 500  # parameters
+_BRIEF = 60
 
 
 class Declared(NamedTuple):
@@ -55,7 +58,8 @@ def declared(repo: Repo, model: str, md5: str) -> Declared:
     numbers = {
         name: value
         for name, value in _merged(_read_all(repo, metrics, notes)).items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        if is_finite(value) and _is_named(name, notes)
     }
     files = [(repo.fs.normpath(repo.fs.join(folder, each)), None) for each in file.params]
     told = [*_params_of(family[1:]), *_read_all(repo, files, notes)]
@@ -64,6 +68,12 @@ def declared(repo: Repo, model: str, md5: str) -> Declared:
         notes.append(f"dvc.yaml declares {len(params)} parameters: too many to be kept")
         params = {}
     return Declared(numbers, params, tuple(notes))
+
+
+def _is_named(name: str, notes: list[str]) -> bool:
+    if not is_key(name):
+        notes.append(f"{name[:_BRIEF]!r} cannot be a metric's name: left out")
+    return is_key(name)
 
 
 def _find(repo: Repo, model: str) -> tuple[ProjectFile | None, Stage | None]:
@@ -135,9 +145,27 @@ def _read_all(
             notes.append(f"{name} is not what its DVC stage last wrote: left out")
         else:
             try:
-                yield name, PARSERS[repo.fs.suffix(path).lower()](data.decode("utf-8-sig"), path)
+                values = PARSERS[repo.fs.suffix(path).lower()](data.decode("utf-8-sig"), path)
             except Exception:  # noqa: BLE001 - each format's library raises its own
                 notes.append(f"{name}, which dvc.yaml declares, cannot be read: left out")
+                continue
+            if _are_few(values):
+                yield name, values
+            else:
+                notes.append(f"{name}, which dvc.yaml declares, holds too many values: left out")
+
+
+def _are_few(values: Any) -> bool:
+    """Whether going through all of them ends soon."""
+    count, held = 0, [values]
+    while held and count <= _MOST_VALUES:
+        inner = held.pop()
+        if isinstance(inner, dict):
+            count += len(inner)
+            held += inner.values()
+        elif isinstance(inner, list):
+            count += len(inner)
+    return count <= _MOST_VALUES
 
 
 def _bytes(repo: Repo, path: str, md5: str | None) -> bytes | None:
