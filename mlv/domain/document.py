@@ -72,6 +72,16 @@ def is_finite(number: float) -> bool:
         return False
 
 
+def plain(value: Any) -> Any:
+    """Give what YAML or TOML read as JSON values; what JSON has no word for becomes text."""
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    is_said = isinstance(value, (int, float)) and is_finite(value)
+    return value if value is None or isinstance(value, str) or is_said else str(value)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):

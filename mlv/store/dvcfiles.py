@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from mlv.domain.document import plain
 from mlv.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -181,6 +182,6 @@ def _stage_facts(name: str, stage: dict[str, Any], lock: Path, top: Path) -> dic
         "name": name,
         "cmd": stage.get("cmd"),
         "deps": deps,
-        "params": stage.get("params") or {},
+        "params": plain(stage.get("params") or {}),
     }
     return facts if str(where) == "." else {**facts, "folder": str(where)}

@@ -132,3 +132,20 @@ def test_one_odd_file_takes_nothing_from_the_others(repo: Path) -> None:
     assert manifest(repo, notes=notes)["metrics"] == {"loss": 0.25, "auc": 0.5}
     assert "bomb.yaml, which dvc.yaml declares, holds too many values: left out" in notes
     assert r"'\x1b[31mred' cannot be a metric's name: left out" in notes
+
+
+def test_parameters_that_json_has_no_word_for_are_kept_as_text(
+    repo: Path, dvc: Callable[..., str]
+) -> None:
+    (repo / "used.yaml").write_text("missing: .nan\nrates: [1, .inf]\n")
+    (repo / "params.yaml").write_text("limit: -.inf\nseed: 3\n")
+    (repo / "dvc.yaml").write_text(
+        "stages:\n  train:\n    cmd: echo made > model.pkl\n    outs: [model.pkl]\n"
+        "    params: [used.yaml: [missing, rates]]\nparams: [params.yaml]\n"
+    )
+    dvc(repo, "repro", "--quiet")
+    found = manifest(repo)
+    assert found["lineage"]["stage"]["params"]["used.yaml"] == {
+        "missing": "nan", "rates": [1, "inf"],
+    }  # fmt: skip
+    assert found["metadata"]["params"] == {"limit": "-inf", "seed": 3}

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.description import flat
-from mlv.domain.document import is_finite
+from mlv.domain.document import is_finite, plain
 from mlv.domain.manifest import is_key
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def declared(repo: Repo, model: str, md5: str) -> Declared:
     }
     files = [(repo.fs.normpath(repo.fs.join(folder, each)), None) for each in file.params]
     told = [*_params_of(family[1:]), *_read_all(repo, files, notes)]
-    params = _merged(told)
+    params = plain(_merged(told))
     if len(params) > _MOST:
         notes.append(f"dvc.yaml declares {len(params)} parameters: too many to be kept")
         params = {}
