@@ -76,7 +76,7 @@ def _version(
     notes: Notes,
 ) -> IncomingVersion:
     number = int(version.version)
-    run = server.run(version.run_id) if version.run_id else None
+    run = _run(server, version.run_id, f"v{number}", notes)
     metrics = arriving.tidy_metrics(run.data.metrics if run else {})
     if metrics.rest:
         names = ", ".join(metrics.rest)
@@ -92,7 +92,7 @@ def _version(
         "params": dict(run.data.params) if run and run.data.params else None,
         "metrics": metrics.rest or None,
     }
-    beside = _beside(server, version.run_id)
+    beside = _beside(server, version.run_id if run else "")
     roles = {MODEL: None, **({PREPROCESSOR: None} if beside else {})}
     commit = (run.data.tags if run else {}).get("mlflow.source.git.commit")
     origin = {"from": _KIND, "version": f"{version.name}/{number}"}
@@ -108,6 +108,15 @@ def _version(
         remarks={k: v for k, v in remarks.items() if v is not None},
         commit=commit,
     )
+
+
+def _run(server: Server, run_id: str, name: str, notes: Notes) -> Any:
+    """Read the run that a version comes from; None if it names none, or it was removed for good."""
+    try:
+        return server.run(run_id) if run_id else None
+    except NotFound:
+        notes.add("its run is gone there, and metrics and parameters with it", name)
+        return None
 
 
 def _beside(server: Server, run_id: str) -> str:
