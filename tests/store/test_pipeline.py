@@ -149,3 +149,22 @@ def test_parameters_that_json_has_no_word_for_are_kept_as_text(
         "missing": "nan", "rates": [1, "inf"],
     }  # fmt: skip
     assert found["metadata"]["params"] == {"limit": "-inf", "seed": 3}
+
+
+def test_a_file_of_somewhere_else_is_read_only_where_it_is_one_of_dvcs(
+    repo: Path, tmp_path: Path, dvc: Callable[..., str]
+) -> None:
+    dvc(repo, "config", "cache.type", "symlink")
+    dvc(repo, "config", "cache.dir", str(tmp_path / "cache"))
+    (repo / "scores.json").write_text('{"auc": 0.5}')
+    dvc(repo, "add", "--quiet", "scores.json")
+    assert (repo / "scores.json").is_symlink()
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"token": "abc", "pin": 1234}')
+    (repo / "link.json").symlink_to(secret)
+    (repo / "model.pkl").write_text("by hand")
+    ways = f"[{secret}, ../secret.json, link.json]"
+    (repo / "dvc.yaml").write_text(f"metrics: [scores.json, link.json]\nparams: {ways}\n")
+    found = manifest(repo)
+    assert found["metrics"] == {"auc": 0.5}
+    assert "params" not in found["metadata"]

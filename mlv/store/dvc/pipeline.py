@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.description import flat
@@ -177,7 +178,18 @@ def _bytes(repo: Repo, path: str, md5: str | None) -> bytes | None:
             return None
     with fs.open(found, "rb") as file:
         data: bytes = file.read(_LARGEST + 1)
-    return data if len(data) <= _LARGEST else None
+    # What has an MD5 is held against it; anything else may lead to any file of the user's.
+    if len(data) > _LARGEST or not (md5 or _is_inside(repo, path, data)):
+        return None
+    return data
+
+
+def _is_inside(repo: Repo, path: str, data: bytes) -> bool:
+    """Whether a file lies in the repository, or is a link to its bytes in DVC's cache."""
+    real = Path(path).resolve()
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    cached = Path(repo.cache.local.oid_to_path(md5))
+    return real == cached.resolve() or real.is_relative_to(Path(repo.root_dir).resolve())
 
 
 def _merged(files: Iterable[tuple[str, Any]]) -> dict[str, Any]:
