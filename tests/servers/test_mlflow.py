@@ -335,6 +335,18 @@ def test_an_mlflow_that_is_away_is_said_so(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "uri", ["foo://ada:secret@x", "http://[ada:secret@x", "mssql://a:secret@x/y"]
+)
+def test_an_address_that_is_none_is_said_without_its_password(
+    repo: Path, tmp_path: Path, mlflow: Mlflow, write_model: Callable[..., Path], uri: str
+) -> None:
+    ModelRegistry(repo, notify=lambda _: None).register(write_model(tmp_path / "m.pkl"), None)
+    done = mlflow.mlv(repo, "export", "mlflow", "--tracking-uri", uri)
+    assert (done.returncode, done.stderr[:16]) == (1, "error: MLflow at"), done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_a_model_filled_by_mlflow_comes_in_with_every_number_and_byte(
     repo: Path, tmp_path: Path, mlflow: Mlflow
 ) -> None:

@@ -55,11 +55,13 @@ class Server:
     """One MLflow. Every method asks it; `ProgramError` tells what it says to that."""
 
     def __init__(self, mlflow: Any, uri: str) -> None:
-        self._client = mlflow.MlflowClient(uri)
-        self._given = uri
-        self.uri = without_credentials(uri) or uri
+        self._given = uri.rstrip("/") or uri  # as MLflow writes it
+        self.uri = without_credentials(uri) or "an address that is none"
         self.version = str(mlflow.__version__)
-        self._refusals = (mlflow.exceptions.MlflowException, OSError)
+        # ValueError of an address that is none, ImportError of a database's missing driver.
+        self._refusals = (mlflow.exceptions.MlflowException, OSError, ValueError, ImportError)
+        with self._told():
+            self._client = mlflow.MlflowClient(uri)
 
     @contextmanager
     def _told(self, *, unless: str = "") -> Iterator[None]:
