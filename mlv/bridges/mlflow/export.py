@@ -145,6 +145,7 @@ class _Export:
                 self._do(step, wanted.get(step.version), numbers)
             except RegistryError as error:
                 self._failed[step.version] = error
+                self._server.model(self._name)  # where MLflow itself is away, no other will do
                 continue
             self._did(step)
             yield step
