@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from unicodedata import category
 
+from mlv.domain.printable import is_printable
+
 LONGEST = 120
 LONGEST_PROSE = 600
 _MOST_MARKS = 2  # on one letter; heaps of them cover the lines above and below
@@ -83,7 +85,7 @@ def _seen(text: str) -> str:
     marks = 0
     for char in text:
         marks = marks + 1 if category(char) in _MARKS else 0
-        is_odd = not char.isprintable() or _UNSEEN.match(char) or marks > _MOST_MARKS
+        is_odd = not is_printable(char) or _UNSEEN.match(char) or marks > _MOST_MARKS
         seen.append(" " if char in "\r\n\t" else _written_out(char) if is_odd else char)
     return "".join(seen)
 

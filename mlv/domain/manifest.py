@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.document import is_finite, read
 from mlv.domain.names import Version, artifact_path, check_role
+from mlv.domain.printable import is_printable
 from mlv.errors import IntegrityError, InvalidInput
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ def _check_key(kind: str, name: object) -> None:
 @lru_cache(maxsize=256)
 def is_key(name: object) -> bool:
     """Whether a metric or a value of the metadata may bear this name."""
-    return isinstance(name, str) and 0 < len(name) <= _LONGEST_KEY and name.isprintable()
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_KEY and is_printable(name)
 
 
 def _plain_number(value: object) -> float | None:

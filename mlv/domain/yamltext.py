@@ -9,6 +9,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from mlv.domain.printable import is_printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -69,4 +71,4 @@ def _text(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    return char if char.isprintable() else f"\\U{ord(char):08x}"
+    return char if is_printable(char) else f"\\U{ord(char):08x}"

@@ -13,6 +13,7 @@ import yaml
 
 from mlv.domain.card import NOTHING, Handwritten
 from mlv.domain.document import is_finite
+from mlv.domain.printable import is_printable
 from mlv.errors import InvalidInput
 from mlv.store.objects import FOLDER_MODE, REGULAR
 from mlv.store.versions import FOLDER
@@ -95,7 +96,7 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _key(key: object) -> str:
-    if not isinstance(key, str) or not key.isprintable():
+    if not isinstance(key, str) or not is_printable(key):
         raise ValueError(f"{key!r} is no key")
     return key
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlv.domain.escaping import code, preformatted, prose, shown
+from mlv.domain.printable import is_printable
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_a_span_has_one_beginning_and_one_end(text: str) -> None:
     span = code(text)
     assert span == "(empty)" or (span[0], span[-1], span.count("`")) == ("`", "`", 2)
     assert "|" not in span
-    assert span.isprintable()
+    assert is_printable(span)
 
 
 @given(st.text())

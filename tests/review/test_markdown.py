@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from mlv.domain import pointer as pointers
 from mlv.domain.pointer import Pointer
+from mlv.domain.printable import is_printable
 from mlv.review.markdown import LIMIT, MARKER, render, title
 from mlv.review.report import REVERT, Finding
 from tests.review.reports import proposal, report, side
@@ -147,7 +148,7 @@ def check_stays_text(text: str, renderer: Callable[[str], str]) -> None:
     assert page.tags == made_of(render(report("plain")), renderer).tags
     assert ACTS.findall(page.text) == []
     assert not QUICK_ACTION.search(markdown)
-    assert markdown.replace("\n", "").isprintable()
+    assert is_printable(markdown.replace("\n", ""))
     assert markdown.startswith(f"{MARKER}\n\n## ❌ Refused: ")
     assert len(markdown) < LIMIT
 
