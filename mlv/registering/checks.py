@@ -79,6 +79,8 @@ def check_own_text(git: Git, source: Source, top: Path, model: str) -> list[str]
     entry = handwritten.entry_of(git, source.root, model)
     handwritten.read(git, entry, model)
     path = handwritten.path_of(model)
+    if entry is None and (top / path).is_symlink():
+        return [f"{path} is a link, so the model card is without it: give it the text itself"]
     if entry is None and (top / path).is_file():
         return [f"{path} is not tracked, so the model card is without it: git add {path}"]
     return []

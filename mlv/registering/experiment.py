@@ -59,7 +59,7 @@ def read(versions: Versions, experiment: Experiment, path: Path) -> bytes | None
     """Read a file that Git has at an experiment's commit, by where it would lie here."""
     top = versions.git.layout.top
     assert top
-    return versions.blob(experiment.commit, path.relative_to(top).as_posix())
+    return versions.blob(experiment.commit, path.relative_to(top).as_posix(), links=False)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def read(versions: Versions, record: Record) -> list[Entry]:
 def own_text(versions: Versions, record: Record) -> Handwritten:
     """Read what the user says of the model at a version's tag."""
     model = record.manifest.version.model
-    data = versions.blob(record.tag.commit, handwritten.path_of(model))
+    data = versions.blob(record.tag.commit, handwritten.path_of(model), links=False)
     if data is None:
         return card.NOTHING
     try:

@@ -13,7 +13,7 @@ from mlv.errors import (
     RegistryError,
     WorkspaceError,
 )
-from mlv.store.objects import BLOB, COMMIT, FOLDER_MODE, TAG, parse_tree
+from mlv.store.objects import BLOB, COMMIT, FOLDER_MODE, REGULAR, TAG, parse_tree
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -198,10 +198,13 @@ class Versions:
         self._trees[commit, folder] = parse_tree(found.data)
         return self._trees[commit, folder]
 
-    def blob(self, commit: str, path: str) -> bytes | None:
-        """Read a file of a commit's tree; None if it has no such file."""
+    def blob(self, commit: str, path: str, *, links: bool = True) -> bytes | None:
+        """Read a file of a commit's tree, of a link where it leads; None if it has no such file.
+
+        Without ``links``, one is no file.
+        """
         entry = self._entry(commit, path)
-        if entry is None or entry.kind != BLOB:
+        if entry is None or entry.kind != BLOB or (entry.mode not in REGULAR and not links):
             return None
         found = self.git.objects.read(entry.oid)
         if found is None:

@@ -96,11 +96,19 @@ def test_the_command_registers_the_experiment_it_is_given(
 
 
 def test_what_an_experiment_does_not_hold_is_named(repo: Path, git: Git, tmp_path: Path) -> None:
+    (repo / "link.pkl").symlink_to("mlv.yaml")
+    git(repo, "add", "link.pkl")
+    git(repo, "commit", "--quiet", "--message", "Link")
     head = git(repo, "rev-parse", "HEAD")
     git(repo, "update-ref", f"refs/exps/{head[:2]}/{head[2:]}/idle", head)
     registry = ModelRegistry(repo, "fraud", notify=lambda _: None)
     with pytest.raises(InvalidInput, match=r"'idle' has no gone\.pkl"):
         registry.register(repo / "gone.pkl", None, experiment="idle")
+    (repo / "link.pkl").unlink()
+    with pytest.raises(
+        InvalidInput, match=r"'idle' has no link\.pkl"
+    ):  # where it leads is no model
+        registry.register(repo / "link.pkl", None, experiment="idle")
     with pytest.raises(InvalidInput, match="no experiment holds it"):
         registry.register(tmp_path / "model.pkl", None, experiment="idle")
     registry.register(repo / "mlv.yaml", None, experiment=head)  # a file that Git has will do

@@ -170,6 +170,18 @@ def test_a_header_is_read_as_the_hub_reads_it() -> None:
     assert handwritten.parse(b"Text --- text\n", "x").body == "Text --- text\n"
 
 
+def test_a_text_that_is_a_link_is_left_out_of_the_card_for_good(repo: Path, git: Git) -> None:
+    write_own(repo, git).rename(repo / "MODEL.md")
+    (repo / "registry" / "fraud.md").symlink_to("../MODEL.md")
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "--message", "Link")
+    notes: list[str] = []
+    registry = version(repo, notes=notes)
+    assert any("registry/fraud.md is a link" in note for note in notes)
+    registry.promote("v1")
+    assert "MODEL.md" not in registry.card("v1")
+
+
 def test_dvcs_own_tools_see_what_the_manifest_says(
     repo: Path, git: Git, dvc: Callable[..., str]
 ) -> None:
