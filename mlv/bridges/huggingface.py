@@ -39,15 +39,21 @@ def write_folder(registry: ModelRegistry, ref: str, out: str | os.PathLike[str])
     }
     with on_disk(folder):
         for path, data in ((folder / name, data) for name, data in written.items()):
-            if path.exists() and (not path.is_file() or path.read_bytes() != data):
+            if path.is_symlink() or (path.exists() and not _holds(path, data)):
                 raise InvalidInput(
                     f"{path} exists, and is something else",
                     hint="move it, or choose another --out",
                 )
         placed = registry.copy_out(ref, folder)
         for name, data in written.items():
-            (folder / name).write_bytes(data)
+            beside = folder / f".{name}.part"  # which no later export takes for another card
+            beside.write_bytes(data)
+            beside.replace(folder / name)
     return {**placed, **{name: folder / name for name in written}}
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
 
 
 def attributes(files: Mapping[str, Path], roles: set[str]) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +12,10 @@ from huggingface_hub import ModelCard, ModelCardData, metadata_eval_result
 
 from mlv import InvalidInput, ModelRegistry
 from mlv.bridges import huggingface
+from mlv.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 METRICS = {"roc_auc": 0.9345, "log_loss": 1e-05, "rows": 12000}
 
@@ -116,3 +118,28 @@ def test_written_again_it_is_the_same_and_what_is_not_ours_stays(
     with pytest.raises(InvalidInput, match=r"README\.md exists, and is something else"):
         huggingface.write_folder(registry, "v1", out)
     assert not first["model"].exists()
+
+
+def test_nothing_is_written_through_a_link_or_half(
+    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "README.md").symlink_to(tmp_path / "elsewhere.md")
+    with pytest.raises(InvalidInput, match=r"README\.md exists, and is something else"):
+        huggingface.write_folder(registry, "v1", out)
+    assert not (tmp_path / "elsewhere.md").exists()
+    (out / "README.md").unlink()
+
+    def half(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        with pytest.raises(StorageError, match="No space left"):
+            huggingface.write_folder(registry, "v1", out)
+    files = huggingface.write_folder(registry, "v1", out)
+    assert files["README.md"].read_text() == registry.card("v1")
+    assert not [path for path in out.iterdir() if path.suffix == ".part"]
