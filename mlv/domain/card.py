@@ -83,6 +83,15 @@ def _told(manifest: Manifest) -> dict[str, Any]:
     return told
 
 
+def misread(own: Mapping[str, Any]) -> list[str]:
+    """Name the keys of the user's header that hubs take as text, and YAML took for something else.
+
+    ``language: no`` is a boolean to it, and one number among tags makes them no texts.
+    """
+    given = {key: own[key] for key in _FROM_METADATA if own.get(key) not in (None, "", [])}
+    return [key for key, value in given.items() if not _words(value)]
+
+
 def _words(value: object) -> list[str]:
     """Take a text, or a list of texts; anything else is nothing."""
     if isinstance(value, str):

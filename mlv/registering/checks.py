@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from mlv.domain import card
 from mlv.domain.names import artifact_path, check_role
 from mlv.domain.sample import PATH as SAMPLE_PATH
 from mlv.errors import ConfigError, InvalidInput, WorkspaceError
@@ -77,8 +78,12 @@ def check_source(role: str, source: Path, top: Path) -> None:
 def check_own_text(git: Git, source: Source, top: Path, model: str) -> list[str]:
     """Refuse a text of the user's that no card can be made of; say of one that is left out."""
     entry = handwritten.entry_of(git, source.root, model)
-    handwritten.read(git, entry, model)
     path = handwritten.path_of(model)
+    for key in card.misread(handwritten.read(git, entry, model).header):
+        raise InvalidInput(
+            f"{key} in the header of {path} is no text to YAML, so no hub would know it",
+            hint='put quotes around it: language: "no", tags: ["2026"]',
+        )
     if entry is None and (top / path).is_symlink():
         return [f"{path} is a link, so the model card is without it: give it the text itself"]
     if entry is None and (top / path).is_file():

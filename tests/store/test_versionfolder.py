@@ -163,6 +163,19 @@ def test_a_broken_header_is_told_before_anything_is_stored(repo: Path, git: Git)
     assert git(repo, "tag") == ""
 
 
+@pytest.mark.parametrize("line", ["language: no", "tags: [fraud, 2026]", "license: {name: mit}"])
+def test_what_yaml_takes_for_no_text_is_told_before_it_is_lost(
+    repo: Path, git: Git, line: str
+) -> None:
+    write_own(repo, git, f"---\n{line}\n---\n")
+    with pytest.raises(
+        InvalidInput, match=rf"^{line.partition(':')[0]} in the header of registry/"
+    ):
+        version(repo)
+    write_own(repo, git, '---\nlanguage: "no"\ntags: []\nlicense:\n---\n')
+    assert 'language: "no"\n' in version(repo).card("v1")
+
+
 def test_a_header_is_read_as_the_hub_reads_it() -> None:
     read = handwritten.parse(b"\xef\xbb\xbf---\r\ndate: 2026-01-01\r\n---\r\nText\r\n---\r\n", "x")
     assert read == Handwritten({"date": "2026-01-01"}, "Text\n---\n")
