@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LARGEST = 200_000  # bytes
 _DEEPEST = 10
 # As the hub finds it.
-_HEADER = re.compile(r"---\n(?P<header>(?:.*\n)*?)---[ \t]*(?:\n|\Z)")
+_HEADER = re.compile(r"\s*---\n(?P<header>(?:.*\n)*?)---[ \t]*(?:\n|\Z)")
 
 
 def path_of(model: str) -> str:

@@ -180,6 +180,7 @@ def test_a_header_is_read_as_the_hub_reads_it() -> None:
     read = handwritten.parse(b"\xef\xbb\xbf---\r\ndate: 2026-01-01\r\n---\r\nText\r\n---\r\n", "x")
     assert read == Handwritten({"date": "2026-01-01"}, "Text\n---\n")
     assert handwritten.parse(b"---\n---\n", "x") == Handwritten({}, "")
+    assert handwritten.parse(b"\n\n---\na: 1\n---\nb", "x") == Handwritten({"a": 1}, "b")
     assert handwritten.parse(b"Text --- text\n", "x").body == "Text --- text\n"
 
 
