@@ -93,7 +93,7 @@ def parse(data: bytes, where: str) -> RunLog:
                 f"{where} has no {key!r}, or it is something else",
                 hint=f"the log needs {', '.join(_NEEDED)}",
             )
-    scores = {name: document.get(name) for name in _SCORES}
+    scores = {name: document[name] for name in _SCORES if document.get(name) is not None}
     metrics = {**fitting.flat(document["val_metrics"]), **scores}
     params = fitting.keys(fitting.flat(document["winner_config"]))
     noted = {name: document.get(name) for name in _NOTED}

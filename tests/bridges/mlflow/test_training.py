@@ -41,6 +41,13 @@ def test_a_log_becomes_parameters_metrics_and_tags() -> None:
     assert log.tags["git_commit"] == log.tags["mlflow.source.git.commit"] == "abc"
 
 
+def test_a_score_that_is_one_of_the_metrics_is_kept() -> None:
+    log = {"run_id": "a", "winner_config": {}, "val_metrics": {"cv_roc_auc_mean": 0.8}}
+    both = {**log, "cv_roc_auc_mean": 0.9, "cv_roc_auc_std": None}
+    assert parse(json.dumps(log).encode(), "run.json").metrics == {"cv_roc_auc_mean": 0.8}
+    assert parse(json.dumps(both).encode(), "run.json").metrics == {"cv_roc_auc_mean": 0.9}
+
+
 @pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b'{"run_id": 1}', b"\xff"])
 def test_a_log_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidInput, match=r"run\.json"):
