@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlv.registry import ModelRegistry
 
 _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
+_LONGEST_SAID = 300  # characters of what W&B says
 _LONGEST = 100  # characters of an artifact's name, of the 128 that W&B allows
 # Beside what is handed out, in Git's own directory: what W&B writes for its runs.
 _RUNS = ".wandb"
@@ -71,6 +72,7 @@ def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) 
                 job_type="export", dir=str(folder), settings=settings, reinit="create_new",
             ) as run,
         ):  # fmt: skip
+            _need_on(run, tag)
             datasets = _use_data(run, wandb, manifest, aside)
             artifact = _artifact(wandb, manifest, dict(facts), files)
             # A server takes no v3 of others: it counts so itself. An offline file keeps it.
@@ -80,13 +82,21 @@ def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) 
             where, name = run.dir, artifact.name
     except (wandb.Error, TypeError, ValueError) as error:
         raise ProgramError(
-            f"W&B did not take {tag}: {str(error).strip().splitlines()[0]}",
+            f"W&B did not take {tag}: {' '.join(str(error).split())[:_LONGEST_SAID]}",
             hint="wandb login, or WANDB_MODE=offline and later wandb sync",
         ) from error
     return Exported(
         tag, name, artifact.digest, tuple(aliases), tuple(datasets), f"mlv-{tag}",
         Path(where).parent,
     )  # fmt: skip
+
+
+def _need_on(run: Any, tag: str) -> None:
+    if run.disabled:
+        raise ConfigError(
+            f"W&B is switched off: it would keep nothing of {tag}",
+            hint="WANDB_MODE=online or offline, in place of disabled",
+        )
 
 
 def _status(status: str) -> list[str]:

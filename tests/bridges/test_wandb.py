@@ -114,3 +114,14 @@ def test_without_wandb_it_is_said_what_to_install(
     with pytest.raises(ConfigError) as caught:
         bridge.export(registry, ["v1"], None)
     assert caught.value.hint == "pip install 'mlv[wandb]'"
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"), [("disabled", "is switched off"), ("ofline", "should be 'online', 'offline'")]
+)
+def test_a_mode_in_which_nothing_is_kept_is_said_so(
+    registry: ModelRegistry, mlv: Callable[..., Any], mode: str, said: str
+) -> None:
+    done = mlv(registry.path, "export", "wandb", "v1", env={"WANDB_MODE": mode})
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+    assert "fraud-v1" not in done.stdout
