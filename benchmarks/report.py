@@ -118,7 +118,7 @@ def about(result: dict[str, Any]) -> str:
         f"({machine['processor']}, {machine['system']}), load {machine['load']} at the start, "
         f"with Python {machine['python']}, Git {machine['git']}, DVC {machine['dvc']}"
         f"{f', {named}' if named else ''}. A peer's figure is a multiple of mlv's: above 1, mlv is "
-        "faster."
+        "faster; one that failed was not done in time."
     )
 
 
