@@ -1,4 +1,4 @@
-"""What is made of MLflow's refusals."""
+"""The door to MLflow: what it does with refusals, without an MLflow."""
 
 from __future__ import annotations
 
@@ -11,23 +11,31 @@ from mlv.bridges.mlflow.server import Server
 from mlv.errors import ProgramError
 
 
-def test_an_alias_that_another_made_at_the_same_moment_is_no_error() -> None:
-    """Where the servers of MLflow 3 are asked twice at once, one is told of a broken constraint."""
+class Refused(Exception):
+    error_code = "BAD_REQUEST"
 
-    class Client:
-        def __init__(self, _: str) -> None:
-            pass
 
-        def set_registered_model_alias(self, *_: str) -> None:
-            raise OSError("UNIQUE constraint failed: registered_model_aliases.alias")
+class Client:
+    """A client of a server that refuses every tag; its run has those that another set."""
 
-        def get_registered_model(self, _: str) -> Any:
-            return SimpleNamespace(aliases={"champion": "2"})
+    def __init__(self, tags: dict[str, str]) -> None:
+        self.tags = tags
 
-    exceptions = SimpleNamespace(MlflowException=OSError)
-    server = Server(
-        SimpleNamespace(MlflowClient=Client, __version__="3", exceptions=exceptions), "sqlite://"
+    def set_tag(self, *_: str) -> None:
+        raise Refused("UNIQUE constraint failed: tags.key, tags.run_uuid")
+
+    def get_run(self, _: str) -> Any:
+        return SimpleNamespace(data=SimpleNamespace(tags=self.tags))
+
+
+def test_a_tag_that_another_set_at_the_same_moment_is_set() -> None:
+    client = Client({"mlv.files": "whole"})
+    mlflow = SimpleNamespace(
+        MlflowClient=lambda _: client,
+        __version__="3",
+        exceptions=SimpleNamespace(MlflowException=Refused),
     )
-    server.point("fraud", "champion", 2)
+    server = Server(mlflow, "http://127.0.0.1:9")
+    server.tag_run("run", "mlv.files", "whole")
     with pytest.raises(ProgramError, match="UNIQUE"):
-        server.point("fraud", "champion", 3)
+        server.tag_run("run", "mlv.files", "manifest")
