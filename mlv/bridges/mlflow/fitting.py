@@ -38,7 +38,7 @@ def key(name: str) -> str:
     """Make a name one that MLflow takes: ``f1@0.5`` is ``f1_0.5`` there."""
     fitted = _REFUSED.sub("_", name)[:_LONGEST_KEY]
     normal = posixpath.normpath(fitted) if fitted else "."
-    if normal != fitted or normal in (".", "..") or normal.startswith(("../", "/")):
+    if normal != fitted or normal == "." or normal.startswith(("..", "/")):
         fitted = fitted.replace("/", "_").strip(".") or "_"
     return fitted
 

@@ -6,13 +6,14 @@ import posixpath
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlv.bridges.mlflow import fitting
 from mlv.errors import InvalidInput
 
 
+@example(["..0", "...", "0"])
 @given(st.lists(st.text(max_size=300), unique=True, max_size=20))
 def test_any_name_is_one_that_mlflow_takes_and_none_is_lost(names: list[str]) -> None:
     fitted = fitting.keys(dict.fromkeys(names, 1))
