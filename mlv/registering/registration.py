@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Versions
 
+_SHOWN = 20  # metrics
+
 
 class Registered(NamedTuple):
     """A new version, and what its user should know about it."""
@@ -183,7 +185,8 @@ def _with_declared(
     notes += found.notes
     added = {k: v for k, v in found.metrics.items() if k not in request.metrics}
     if added:
-        notes.append(f"metrics of dvc.yaml: {', '.join(added)}")
+        more = f" and {len(added) - _SHOWN} more" if len(added) > _SHOWN else ""
+        notes.append(f"metrics of dvc.yaml: {', '.join([*added][:_SHOWN])}{more}")
         metrics = {**manifests.check_metrics(added), **request.metrics}
         request = request._replace(metrics=metrics)
     known = stage_parameters(facts)

@@ -116,6 +116,15 @@ def test_a_dvc_yaml_without_stages_declares_too_and_a_broken_one_stops_nothing(
     assert any("its metrics are left out" in note for note in notes)
 
 
+def test_of_many_metrics_some_are_named(repo: Path) -> None:
+    (repo / "model.pkl").write_text("by hand")
+    (repo / "scores.json").write_text(json.dumps({f"m{n:03}": n for n in range(300)}))
+    (repo / "dvc.yaml").write_text("metrics: [scores.json]\n")
+    notes: list[str] = []
+    assert len(manifest(repo, notes=notes)["metrics"]) == 300
+    assert any(note.endswith("m018, m019 and 280 more") for note in notes)
+
+
 def test_one_odd_file_takes_nothing_from_the_others(repo: Path) -> None:
     bomb = ["a0: &a0 {x: 1, y: 2}"]
     bomb += [f"a{n}: &a{n} {{p: *a{n - 1}, q: *a{n - 1}, r: *a{n - 1}}}" for n in range(1, 14)]
