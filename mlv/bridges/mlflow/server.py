@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 _SHOWN = 5
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # in one request
+_INVALID = "INVALID_PARAMETER_VALUE"
 _EXISTS, _ABSENT = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"
 FINISHED = "FINISHED"
 
@@ -60,8 +61,14 @@ class Server:
         self.version = str(mlflow.__version__)
         # ValueError of an address that is none, ImportError of a database's missing driver.
         self._refusals = (mlflow.exceptions.MlflowException, OSError, ValueError, ImportError)
-        with self._told():
-            self._client = mlflow.MlflowClient(uri)
+        try:
+            with self._told():
+                self._client = mlflow.MlflowClient(uri)
+        except ProgramError as error:
+            cause = error.__cause__
+            if isinstance(cause, (ValueError, ImportError)) or _code(cause) == _INVALID:
+                raise ConfigError(error.message, hint="is that MLflow's address?") from error
+            raise
 
     @contextmanager
     def _told(self, *, unless: str = "") -> Iterator[None]:
@@ -71,7 +78,7 @@ class Server:
                 warnings.simplefilter("ignore")  # of stages, and of a file store
                 yield
         except self._refusals as error:
-            code = getattr(error, "error_code", "")
+            code = _code(error)
             if unless and code == unless:
                 return
             said = str(error).strip().partition("\n")[0].replace(self._given, self.uri)
@@ -312,6 +319,10 @@ class Server:
             self._client.transition_model_version_stage(
                 name, str(number), stage, archive_existing_versions=alone
             )
+
+
+def _code(error: BaseException | None) -> str:
+    return str(getattr(error, "error_code", ""))
 
 
 def _found(version: Any) -> Found:
