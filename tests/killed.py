@@ -154,6 +154,8 @@ for line in sys.stdin:
         pid = os.fork()
         if not pid:
             child(request, told)
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)  # here as well: it may have to die before it has come to that
         if seconds is not None:
             kill_later(pid, seconds)
         _, status = os.waitpid(pid, 0)
