@@ -189,7 +189,11 @@ def _copy_chunks(source: int, target: int) -> Iterable[int]:
             try:
                 count = os.copy_file_range(source, target, _CHUNK)
             except OSError:
-                in_kernel = False  # not between these file systems: go on by hand from here
+                count = 0
+            if not count:
+                # Not between these file systems, or the end, which some of them tell too early:
+                # go on by hand from here.
+                in_kernel = False
                 continue
         else:
             data = os.read(source, _CHUNK)
