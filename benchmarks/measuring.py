@@ -52,10 +52,12 @@ def cost_of(script: str, cwd: Path, env: Mapping[str, str], patience: float | No
     )  # fmt: skip
     try:
         said, wrong = process.communicate(timeout=patience)
-    except subprocess.TimeoutExpired:
+    except BaseException as end:  # Ctrl-C does not reach a session of its own
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise Failed(f"not done after {patience:.0f} s: {script}") from None
+        if isinstance(end, subprocess.TimeoutExpired):
+            raise Failed(f"not done after {patience:.0f} s: {script}") from None
+        raise
     seconds = time.perf_counter() - start
     if process.returncode:
         raise Failed(f"{script}: {wrong.decode(errors='replace').strip()[-_SAID:]}")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="they measure with a POSIX shell")
@@ -87,6 +92,36 @@ def test_a_peer_that_fails_is_said_and_the_others_go_on(tmp_path: Path) -> None:
 
 def test_what_is_not_there_to_measure_is_refused() -> None:
     assert "there is no 'conda': known are mlv" in bench("benchmarks", "--peers", "conda", code=1)
+
+
+def test_what_was_interrupted_goes_on_no_longer(tmp_path: Path) -> None:
+    script = "echo $$ > pid && exec sleep 600"
+    code = (
+        "import os, pathlib, sys; from benchmarks.measuring import cost_of; "
+        "cost_of(sys.argv[1], pathlib.Path(sys.argv[2]), os.environ)"
+    )
+    argv = [sys.executable, "-c", code, script, str(tmp_path)]
+    with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as bench:
+        pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+        bench.send_signal(signal.SIGINT)
+    until(lambda: not is_running(int(pid)))
+
+
+def until(ask: Callable[[], Any]) -> Any:
+    """Give the first true answer; there is one within seconds."""
+    end = time.monotonic() + 30
+    while not (answer := ask()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return answer
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.slow
