@@ -93,7 +93,8 @@ class Talker:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin
         assert stdout
-        stdin.write(json.dumps(order).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # it has ended: what it said tells why
+            stdin.write(json.dumps(order).encode() + b"\n")
         ready, _, _ = select.select([stdout], [], [], self._patience)
         line = stdout.readline() if ready else b""
         if not line:
