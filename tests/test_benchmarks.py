@@ -97,7 +97,8 @@ def test_what_is_not_there_to_measure_is_refused() -> None:
 def test_what_was_interrupted_goes_on_no_longer(tmp_path: Path) -> None:
     script = "echo $$ > pid && exec sleep 600"
     code = (
-        "import os, pathlib, sys; from benchmarks.measuring import cost_of; "
+        "import os, pathlib, signal, sys; from benchmarks.measuring import cost_of; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell may ignore it
         "cost_of(sys.argv[1], pathlib.Path(sys.argv[2]), os.environ)"
     )
     argv = [sys.executable, "-c", code, script, str(tmp_path)]
