@@ -106,7 +106,11 @@ class World:
         folder.parent.mkdir(parents=True, exist_ok=True)
         peer.build(folder, size)
         if peer.has_server:
-            self._serve()
+            try:
+                self._serve()
+            except BaseException:  # nobody has this world yet, to close it
+                self._end_server()
+                raise
         driver = peer.drive(".")
         self._talker = Talker([*driver, "--serve"], folder, self._env, patience)
         self._script = " ".join(driver)
@@ -128,10 +132,13 @@ class World:
     def close(self) -> None:
         """End what runs, and remove the folder."""
         self.sleep()
+        self._end_server()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end_server(self) -> None:
         if self._server:
             self._server.terminate()
             self._server.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _serve(self) -> None:
         with socket.socket() as free:
