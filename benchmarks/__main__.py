@@ -32,6 +32,7 @@ from benchmarks.work import GROUPS, PAYLOADS, Bench, rows
 from mlv import __version__
 
 _ROOT = Path(__file__).parents[1]
+_LEAST = 2
 _QUICK = {"payloads": "1 MB", "versions": "100", "rounds": 2}
 _QUICK_GROUPS = "start,register,promote,live,list"
 _FULL = {"payloads": "1 MB,100 MB,1 GB,5,000 files", "versions": "10,100,1000,10000", "rounds": 5}
@@ -58,6 +59,14 @@ def options() -> argparse.Namespace:
         if getattr(found, name) is None:
             setattr(found, name, value)
     found.groups = found.groups or (_QUICK_GROUPS if found.quick else ",".join(GROUPS))
+    counts = found.versions.split(",")
+    if not all(count.strip().isdecimal() and int(count) >= _LEAST for count in counts):
+        parser.error(f"--versions are numbers from {_LEAST} on, for two are compared")
+    if found.rounds < 1:
+        parser.error("--rounds is 1 at least")
+    for folder in filter(None, (found.json and found.json.parent, found.keep)):
+        if not Path(folder).is_dir():
+            parser.error(f"there is no folder {folder}")
     return found
 
 

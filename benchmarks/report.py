@@ -144,5 +144,9 @@ def _put(path: Path, body: str) -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """Read a result that was written before."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found["rows"]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise SystemExit(f"{path} is no result that --json wrote") from None
     return found

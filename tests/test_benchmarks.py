@@ -92,6 +92,11 @@ def test_a_peer_that_fails_is_said_and_the_others_go_on(tmp_path: Path) -> None:
 
 def test_what_is_not_there_to_measure_is_refused() -> None:
     assert "there is no 'conda': known are mlv" in bench("benchmarks", "--peers", "conda", code=1)
+    assert "no result that --json wrote" in bench("benchmarks", "--from", "README.md", code=1)
+    for wrong in (
+        "--rounds 0", "--versions 1", "--versions ten", "--json no/out.json", "--keep no",
+    ):  # fmt: skip
+        assert "error: " in bench("benchmarks", "--peers", "floor", *wrong.split(), code=2)
 
 
 def test_what_was_interrupted_goes_on_no_longer(tmp_path: Path) -> None:
