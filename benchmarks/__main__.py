@@ -11,13 +11,15 @@ a row's work once with each peer, in turn; medians count. --json writes all seco
 the machine and the versions. --write-docs puts the tables into README.md and docs/performance.md
 and draws docs/benchmarks.svg. Peers that cannot live beside mlv are installed into a folder of
 their own below the user's cache, once.
---quick leaves out MLflow, whose start alone takes seconds, and what is not installed yet.
+--quick leaves out MLflow, whose start alone takes seconds. A peer that cannot be installed, as
+where there is no network, is left out too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 from contextlib import closing
@@ -90,9 +92,15 @@ def peers_of(args: argparse.Namespace) -> list[Peer]:
         print("left out: MLflow, MLflow server (--peers names them)", file=sys.stderr)
     else:
         names = list(known)
+    ready = [MLV.name]
     for name in names:
-        known[name].install()
-    return [known[name] for name in dict.fromkeys([MLV.name, *names])]
+        try:
+            known[name].install()
+        except subprocess.CalledProcessError as error:
+            print(f"left out: {name}, which cannot be installed: {error}", file=sys.stderr)
+        else:
+            ready.append(name)
+    return [known[name] for name in dict.fromkeys(ready)]
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
