@@ -78,7 +78,8 @@ class Measured(NamedTuple):
 
 def rows(payloads: Sequence[str], versions: Sequence[int]) -> Iterator[Row]:
     """Give every row, those in repositories of one size together."""
-    base = Size(10, 4, 100, 1, merges=False)
+    # Like no size below: what is registered here must not be there where ten are listed.
+    base = Size(10, 4, 50, 1, merges=False)
     yield Row("start", "start of the command line", "start", COLD, base)
     for payload in payloads:
         yield Row("register", "register", "register", COLD, base, payload)
