@@ -26,7 +26,11 @@ from mlv.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlv.domain.manifest import Manifest
+
+IMPORTED = "imported"  # the key of a manifest's metadata that says where a version came from
 _LONGEST = 500  # characters of a text that says what a metric was
+_WHOSE = {"registered_by", "lineage"}  # of who brought a version in, where nobody else is named
 
 
 class Said(NamedTuple):
@@ -119,6 +123,15 @@ def join(pointer: Pointer, said: Said) -> Settled:
         tag = Version(pointer.model, number).tag
         notes.append(f"{tag} is {where} there: mlv {verb} {tag} puts it {where} here")
     return Settled(pointer._replace(status={**pointer.status, **yanked}), tuple(notes))
+
+
+def is_same(manifest: Manifest, other: Manifest) -> bool:
+    """Whether two versions are one of another registry, brought in twice."""
+    here, there = (
+        {key: value for key, value in each.data.items() if key not in _WHOSE}
+        for each in (manifest, other)
+    )
+    return IMPORTED in manifest.data["metadata"] and here == there
 
 
 # Times -------------------------------------------------------------------------------------

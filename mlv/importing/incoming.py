@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlv.domain.arriving import Said
+from mlv.domain.arriving import IMPORTED, Said
 from mlv.domain.manifest import MODEL, check_metadata, check_metrics
 from mlv.domain.names import Version, check_role
 from mlv.domain.pointer import STATUSES
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mlv.domain.manifest import Manifest
 
 _SHOWN = 3
-IMPORTED = "imported"  # the key of a manifest's metadata that says where a version came from
 
 
 @dataclass(frozen=True)

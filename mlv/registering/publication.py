@@ -114,7 +114,7 @@ def renumber(versions: Versions, version: Version, taken: str) -> Version:
     """
     git = versions.git
     old = versions.record(version)
-    kept, held = (git.objects.read(ref) for ref in (kept_ref(version), tag_ref(version)))
+    freed = _freed(git, version, taken)
     new = free_version(versions, version.model)
     data = {**old.manifest.data, "version": new.name}
     manifest = manifests.parse(Manifest(new, old.manifest.artifacts, data).to_bytes(), new)
@@ -123,11 +123,22 @@ def renumber(versions: Versions, version: Version, taken: str) -> Version:
     parent = git.line("rev-parse", f"{old.tag.commit}^")
     root = versions.entries(old.tag.commit) or []
     commit = _commit(git, parent, root, manifest, requirements)
+    _tag(git, manifest, commit, git.identity(), freed)
+    return new
+
+
+def give_way(versions: Versions, version: Version, taken: str) -> None:
+    """Let an unpublished version go for the one that was published under its number."""
+    updates = _freed(versions.git, version, taken)
+    versions.git.update_refs(updates, f"mlv: {version.tag} was published")
+
+
+def _freed(git: Git, version: Version, taken: str) -> list[RefUpdate]:
+    kept, held = (git.objects.read(ref) for ref in (kept_ref(version), tag_ref(version)))
     freed = [RefUpdate(tag_ref(version), taken, held.oid if held else NO_OBJECT)]
     if kept:
         freed.append(RefUpdate(kept_ref(version), NO_OBJECT, kept.oid))
-    _tag(git, manifest, commit, git.identity(), freed)
-    return new
+    return freed
 
 
 def _commit(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 200  # many may register at once; of those who try, one wins each time
 _LOCK = "mlv/.push.lock"
 _LOCK_PATIENCE = 600.0  # seconds; others of this clone may be publishing over a slow line
+_SHOWN = 3
 _MOST_AT_ONCE = 300  # refs in one push: what a command line can hold, also on Windows
 
 
@@ -145,10 +146,17 @@ def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _renumber_taken(share: Share, fetched: Fetched, state: _State) -> _State:
+    same = []
     for version in fetched.taken:
         if not state.order.named or version in state.order.named:
             new = renumber_taken(share, version, fetched.tags[version])
-            state = state.with_number(version, new)
+            if new == version:
+                same.append(version.tag)
+            else:
+                state = state.with_number(version, new)
+    if same:
+        shown = ", ".join(same[:_SHOWN]) + (", ..." if same[_SHOWN:] else "")
+        share.notify(f"{shown} came in on {share.remote.name} as well: what is there stays")
     return state
 
 
@@ -243,7 +251,7 @@ def announce(share: Share, record: Record) -> None:
     if count != "0":
         said.append(f"{count} commit(s) that {share.remote.name} does not have")
     if dirty:
-        shown = ", ".join(dirty[:3]) + (", ..." if len(dirty) > 3 else "")  # noqa: PLR2004
+        shown = ", ".join(dirty[:_SHOWN]) + (", ..." if dirty[_SHOWN:] else "")
         said.append(f"{len(dirty)} uncommitted file(s): {shown}")
     if said:
         share.notify(f"{tag.version.tag} publishes {' and '.join(said)}")

@@ -338,3 +338,43 @@ def test_published_it_is_whole_for_everybody(
     dvc(theirs.path, "pull", "--quiet")
     pulled = (theirs.path / "registry" / "fraud" / "model.pkl").read_bytes()
     assert hashlib.sha256(pulled).hexdigest() == theirs.get_manifest("v1")["model_sha256"]
+
+
+def test_two_who_bring_in_the_same_at_once_bring_it_in_once(
+    repo: Path, tmp_path: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    git(tmp_path, "clone", "--quiet", "--bare", str(repo), "hub.git")
+    model = origin(1, 2).model(current=2, previous=1)
+    notes: list[str] = []
+    git(tmp_path, "clone", "--quiet", "hub.git", "slow")
+    git(tmp_path, "clone", "--quiet", "hub.git", "quick")
+    slow, quick = opened(tmp_path / "slow", notes), opened(tmp_path / "quick")
+
+    def overtake(each: Planned) -> None:
+        if each.incoming.number == 1:
+            quick.bring_in(model, push=True)
+
+    slow.bring_in(model, push=True, tell=overtake)
+    tags = git(tmp_path / "hub.git", "for-each-ref", "refs/tags")
+    assert [line.rpartition("/")[2] for line in tags.splitlines()] == ["fraud-v1", "fraud-v2"]
+    assert git(slow.path, "for-each-ref", "refs/tags", "refs/mlv") == tags
+    assert slow.current_version() == quick.current_version() == "v2"
+    assert "fraud-v1, fraud-v2 came in on origin as well: what is there stays" in notes
+
+
+def test_another_version_that_was_published_first_is_not_taken_for_it(
+    repo: Path, tmp_path: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    git(tmp_path, "clone", "--quiet", "--bare", str(repo), "hub.git")
+    git(tmp_path, "clone", "--quiet", "hub.git", "slow")
+    git(tmp_path, "clone", "--quiet", "hub.git", "quick")
+    slow, quick = opened(tmp_path / "slow"), opened(tmp_path / "quick")
+    theirs = replace(origin(1).versions[0], metrics={"roc_auc": 0.5})
+
+    def overtake(_: Planned) -> None:
+        quick.bring_in(IncomingModel("elsewhere", (theirs,)), push=True)
+
+    with pytest.raises(ChangedMeanwhile, match="somebody else published fraud-v1 meanwhile"):
+        slow.bring_in(origin(1).model(), push=True, tell=overtake)
+    assert slow.get_manifest("v1")["metrics"] == {"roc_auc": 0.5}
+    assert slow.get_manifest("v2")["metrics"] == {"roc_auc": 0.1}
