@@ -70,5 +70,9 @@ class Imports(Shares):
                 change = bringing.publish(self._share(), plan, fetched)
             else:
                 change = bringing.say_what_is_live(versions, plan)
+        decided = planning.decide(
+            change.moved[0].before, incoming, plan.versions, is_alone=plan.is_alone
+        )
+        self._tell(note for note in decided.notes if note not in plan.notes)
         self._tell(change.told if change.commit else change.notes)
         return BroughtIn(plan, change, is_pushed)

@@ -152,6 +152,21 @@ def test_what_was_decided_since_stands_when_more_comes_in(
     assert notes == ["fraud-v4 is live there: mlv promote fraud-v4 puts it live here"]
 
 
+def test_what_was_decided_while_it_came_in_stands_and_is_said(
+    repo: Path, origin: Callable[..., Origin]
+) -> None:
+    notes: list[str] = []
+    registry = opened(repo, notes)
+
+    def promote(each: Planned) -> None:
+        if each.incoming.number == 1:
+            opened(repo).promote("v1")
+
+    done = registry.bring_in(origin(1, 2).model(current=2, previous=1), tell=promote)
+    assert (done.pointer.current, registry.current_version()) == (1, "v1")
+    assert "fraud-v2 is live there: mlv promote fraud-v2 puts it live here" in notes
+
+
 def test_one_that_turns_up_between_others_takes_the_next_number(
     repo: Path, origin: Callable[..., Origin]
 ) -> None:
