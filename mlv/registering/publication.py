@@ -97,7 +97,10 @@ def publish(
             _tag(git, manifest, commit, identity)
         except ChangedMeanwhile:
             if past:
-                raise
+                raise ChangedMeanwhile(
+                    f"somebody else made {version.tag} meanwhile",
+                    hint="run the command again: it looks at what is here now",
+                ) from None
             continue  # somebody took the number first
         return manifest
     raise ChangedMeanwhile(

@@ -330,8 +330,9 @@ def test_a_version_that_was_taken_meanwhile_is_not_overwritten(
         if not git(repo, "tag", "--list", "fraud-v2"):
             git(repo, "tag", "fraud-v2", "--message", "Somebody was faster")
 
-    with pytest.raises(ChangedMeanwhile, match="v2 cannot come in"):
+    with pytest.raises(ChangedMeanwhile, match="v2 cannot come in: somebody else made") as lost:
         registry.bring_in(origin(1, 2).model(), tell=take)
+    assert "run the command again" in lost.value.hint
     assert git(repo, "tag", "--list", "--format=%(subject)", "fraud-v2") == "Somebody was faster"
 
 
