@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain import arriving
 from mlv.domain import pointer as pointers
+from mlv.domain.document import once_each
 from mlv.errors import IntegrityError, InvalidInput, NotFound, RegistryError
 from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
 from mlv.store.disk import on_disk
@@ -109,7 +110,7 @@ def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _LARGEST:
         raise IntegrityError(f"{_name(path)} is huge", hint="it is no manifest")
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), object_pairs_hook=once_each)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(
             f"{_name(path)} is no JSON: {error}", hint="mend it, or ask who wrote it"

@@ -82,7 +82,8 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str) or is_said else str(value)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object for `json` of its keys and values; `ValueError` if a key stands twice."""
     document = dict(pairs)
     if len(document) != len(pairs):
         raise ValueError("a key stands twice")
@@ -90,7 +91,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # Numbers are read by json itself where none can be too large: a history reads thousands.
-_QUICK = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_object)
+_QUICK = json.JSONDecoder(
+    parse_constant=_no_number, parse_float=_finite, object_pairs_hook=once_each
+)
 _SLOW = json.JSONDecoder(
-    parse_constant=_no_number, parse_float=_finite, parse_int=_whole, object_pairs_hook=_object
+    parse_constant=_no_number, parse_float=_finite, parse_int=_whole, object_pairs_hook=once_each
 )

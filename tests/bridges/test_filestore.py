@@ -219,6 +219,10 @@ REFUSED: dict[str, tuple[Callable[[Store], object], type[RegistryError], str]] =
         lambda s: (s.folder / "v2" / "manifest.json").unlink(), NotFound, "v2/manifest.json"),
     "half a manifest": (
         lambda s: (s.folder / "v2" / "manifest.json").write_text("{"), IntegrityError, "no JSON"),
+    "a metric twice": (
+        lambda s: (s.folder / "v2" / "manifest.json").write_text(
+            '{"version": "v2", "metrics": {"auc": 0.1, "auc": 0.9}}'),
+        IntegrityError, "v2/manifest.json .* a key stands twice"),
     "a list": (
         lambda s: (s.folder / "v2" / "manifest.json").write_text("[]"), IntegrityError, "object"),
     "a huge manifest": (huge, IntegrityError, "v2/manifest.json is huge"),
