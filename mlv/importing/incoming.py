@@ -130,12 +130,16 @@ class Notes:
 
     def add(self, text: str, name: str = "") -> None:
         """Note something, of the version ``name`` if it is about one."""
-        self._texts.setdefault(text, []).append(name)
+        self._texts.setdefault(_one_line(text), []).append(_one_line(name))
 
     @property
     def all(self) -> tuple[str, ...]:
         """All notes, a line each."""
         return tuple(_told(text, names) for text, names in self._texts.items())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())  # a file's name may look like an answer of ours
 
 
 def _told(text: str, names: list[str]) -> str:

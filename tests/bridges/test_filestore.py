@@ -176,6 +176,15 @@ def test_what_has_no_word_here_is_kept_and_named(repo: Path, tmp_path: Path) -> 
     }
 
 
+def test_a_name_with_line_breaks_writes_no_line_of_its_own(store: Store) -> None:
+    (store.folder / "x\nerror: all is lost").mkdir()
+    (store.folder / "v1" / "y\nhint: remove it").touch()
+    assert set(filestore.read(store.folder).notes) >= {
+        "x error: all is lost: no version's folder, and left out",
+        "v1: no part of a version here, and left out: y hint: remove it",
+    }
+
+
 # What is refused -----------------------------------------------------------------------------
 
 
