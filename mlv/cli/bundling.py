@@ -12,6 +12,8 @@ from mlv.domain.names import Reference
 from mlv.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlv.bundling.packing import Bundled
     from mlv.bundling.unpacking import Unbundled
 
@@ -28,7 +30,7 @@ def bundle_command(session: Session, words: tuple[str, ...], partial: bool) -> N
     Their bytes, tags and checksums, and the registry branch: what is live.
     """
     refs, file = _refs_and_file(words)
-    done = session.open().bundle(*refs, file=session.path(file), partial=partial)
+    done = session.open().bundle(*refs, file=_path(session, file), partial=partial)
     if session.as_json:
         show.as_json(
             {
@@ -60,6 +62,15 @@ def _refs_and_file(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         f"{file!r} is a version, and the file comes last",
         hint=f"mlv bundle {' '.join(words)} FILE; a file of that name is ./{file}",
     )
+
+
+def _path(session: Session, file: str) -> Path:
+    """Find the file; a pipe is none, for a bundle is there whole or not at all."""
+    if file == "-":
+        raise InvalidInput(
+            "a bundle is a file, and '-' is none", hint="name one; a file of that name is ./-"
+        )
+    return session.path(file)
 
 
 def _show_bundled(done: Bundled) -> None:
@@ -96,7 +107,7 @@ def unbundle_command(session: Session, file: str, dry_run: bool, branch: bool) -
     from mlv.registry import ModelRegistry
 
     done = ModelRegistry.unbundle(
-        session.path(file), session.folder, branch=branch, dry_run=dry_run, **how
+        _path(session, file), session.folder, branch=branch, dry_run=dry_run, **how
     )
     if session.as_json:
         show.as_json(

@@ -278,6 +278,10 @@ def test_the_commands(
 ) -> None:
     assert mlv(made.repo, "bundle", "fraud-v1", "fraud-v2").returncode == 2
     assert mlv(made.repo, "bundle", "../only.mlv").returncode == 2
+    for words in (("bundle", "fraud-v1", "-"), ("unbundle", "-")):
+        piped = mlv(made.repo, *words)
+        assert (piped.returncode, "'-' is none" in piped.stderr) == (2, True)
+    assert not (made.repo / "-").exists()
     said = mlv(made.repo, "bundle", "fraud@production", "../fraud.mlv", "--json")
     told = json.loads(said.stdout)
     assert told["versions"] == ["fraud-v2"]
