@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from mlv.errors import ConfigError, InvalidInput
 from mlv.registry.opened import Opened
+from mlv.store.config import FILE, is_set_up
 from mlv.store.disk import on_disk
-from mlv.store.git import find
+from mlv.store.git import Git, find
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,7 @@ class Bundles(Opened):
             made = founding.found(folder.absolute(), source, order, progress or no_progress)
             if made is not None:
                 return made
+        _need_set_up(folder)
         here = cls(folder, notify=notify, progress=progress)
         with on_disk(here.path):
             founding.sweep(here.path)
@@ -94,3 +96,14 @@ def _is_in_git(folder: Path) -> bool:
     except ConfigError:
         return False
     return True
+
+
+def _need_set_up(folder: Path) -> None:
+    """Refuse another repository; setting it up would begin a history that is not the bundle's."""
+    git = Git(find(folder))
+    if not is_set_up(git):
+        raise ConfigError(
+            f"{git.layout.folder} is a Git repository, and no model registry: it has no {FILE}",
+            hint="a bundle makes a registry of an empty folder, without git init: -C DIR names "
+            "one; in a clone of the registry, check out the branch that has it",
+        )

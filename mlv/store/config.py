@@ -124,6 +124,11 @@ def read(git: Git) -> Config:
     return parse(found.data)
 
 
+def is_set_up(git: Git) -> bool:
+    """Whether there is an mlv.yaml where `read` looks for it."""
+    return (git.layout.folder / FILE).is_file() or bool(git.objects.read(f"HEAD:{FILE}"))
+
+
 def read_at(versions: Versions, commit: str) -> Config | None:
     """Read the mlv.yaml of a commit; None if it has none, and states nothing."""
     data = versions.blob(commit, FILE)

@@ -104,6 +104,15 @@ def test_a_folder_with_something_in_it_is_left_alone(made: Made, tmp_path: Path)
         ModelRegistry.unbundle(made.file, tmp_path / "other", branch=False, notify=quiet)
 
 
+def test_a_repository_of_something_else_is_not_to_be_set_up_for_it(
+    made: Made, tmp_path: Path, git: Git
+) -> None:
+    git(tmp_path, "init", "--quiet", "other")
+    with pytest.raises(ConfigError, match="is a Git repository, and no model registry") as refused:
+        ModelRegistry.unbundle(made.file, tmp_path / "other", notify=quiet)
+    assert "an empty folder, without git init" in refused.value.hint
+
+
 def test_a_dry_run_verifies_and_makes_nothing(made: Made, tmp_path: Path) -> None:
     done = ModelRegistry.unbundle(made.file, tmp_path / "new", dry_run=True, notify=quiet)
     assert (done.is_new, [v.tag for v in done.versions]) == (True, ["fraud-v2"])
