@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlv.domain.pointer import Pointer
-    from mlv.store.versions import Tip, Versions
+    from mlv.store.versions import Record, Tip, Versions
 
 
 def overview(versions: Versions, model: str | None) -> dict[str, Any]:
@@ -65,11 +65,15 @@ def _pointer(
 
 def check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
     """Raise if the model's folder on the branch is not the live version's."""
-    if pointer.current is None:
-        return
-    version = Version(pointer.model, pointer.current)
-    expected = {e.name: e.oid for e in versionfolder.read(versions, versions.record(version))}
-    folder = folder_of(pointer.model)
+    if pointer.current is not None:
+        check_is_of(versions, tip, versions.record(Version(pointer.model, pointer.current)))
+
+
+def check_is_of(versions: Versions, tip: Tip, live: Record) -> None:
+    """Raise if a model's folder on the branch is not that of ``live``."""
+    version = live.manifest.version
+    expected = {e.name: e.oid for e in versionfolder.read(versions, live)}
+    folder = folder_of(version.model)
     found = versions.entries(tip.commit, folder) or []
     actual = {e.name: e.oid for e in found if e.name != POINTER}
     odd = sorted(n for n in expected.keys() | actual.keys() if expected.get(n) != actual.get(n))

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlv.bundling.inside import check_dvc
+from mlv.bundling.inside import check_dvc, check_folders
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, InvalidInput, WorkspaceError
 from mlv.store.disk import on_disk, remove_tree, sync_folder
@@ -110,6 +110,7 @@ def _arrive(aside: Path, file: Path, progress: ProgressBar, *, is_kept: bool) ->
         for record in inside.records:
             check_version(inside.versions, policy, record)
     check_dvc(inside)
+    check_folders(inside)
     return arrived
 
 

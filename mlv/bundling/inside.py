@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.bundling.contents import git_start
 from mlv.domain.dvcconfig import dangers
+from mlv.domain.names import Version
 from mlv.errors import ConfigError, IntegrityError, ProgramError
+from mlv.overview import check_is_of
 from mlv.sharing.pushcheck import check_successor
 from mlv.store import config as configs
 from mlv.store.bare import make_aside
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlv.bundling.contents import Contents
-    from mlv.domain.names import Version
     from mlv.store.git import Git
     from mlv.store.versions import Record
 
@@ -141,6 +142,33 @@ def _files(versions: Versions, commit: str, model: str | None) -> Iterator[str]:
 def _models(versions: Versions, commit: str) -> list[str]:
     entries = versions.entries(commit, FOLDER) or []
     return [folder_of(entry.name) for entry in entries if entry.mode == FOLDER_MODE]
+
+
+def check_folders(inside: Inside, here: Versions | None = None) -> None:
+    """Refuse a branch whose folders are not those of what is live: `dvc pull` goes by them.
+
+    What is live is looked up in the bundle, and ``here``.
+    """
+    known = {record.manifest.version: record for record in inside.records}
+    for version in live_on(inside.versions, inside.tip):
+        record = known.get(version)
+        if record is None and here and here.find(version):
+            record = here.record(version)
+        try:
+            if record:
+                check_is_of(inside.versions, inside.tip, record)
+        except ConfigError as error:
+            raise IntegrityError(
+                f"in the bundle, {error.message}",
+                hint="nothing was brought. Where it was made, mlv status says how to mend it; then "
+                "bundle it anew",
+            ) from error
+
+
+def live_on(versions: Versions, tip: Tip) -> list[Version]:
+    """Give the versions that a branch's tip has in production."""
+    live = (versions.pointer(tip, model) for model in versions.models_on(tip))
+    return [Version(p.model, p.current) for p in live if p.current is not None]
 
 
 # What DVC would be told --------------------------------------------------------------------

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.bundling.inside import check_dvc
-from mlv.bundling.packing import live_on
+from mlv.bundling.inside import check_dvc, check_folders, live_on
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, IntegrityError, NotFound, RegistryError, WorkspaceError
 from mlv.sharing.following import fast_forward
@@ -97,6 +96,7 @@ def _plan(
         policy = _accept_there(versions, arrived.inside)
         before = versions.blob(tip.commit, ".dvc/config") if tip else None
         check_dvc(arrived.inside, before or b"")
+        check_folders(arrived.inside, versions)
         _check_live(versions, tip, arrived, notify)
     if policy.required:
         for record in arrived.inside.records:

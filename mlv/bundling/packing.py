@@ -8,9 +8,10 @@ from mlv.bundling import archive
 from mlv.bundling.archive import Member
 from mlv.bundling.artifacts import check_address, check_artifacts
 from mlv.bundling.contents import GIT, Contents, git_start, object_path
+from mlv.bundling.inside import live_on
 from mlv.domain import pointer as pointers
-from mlv.domain.names import Version
 from mlv.errors import ConfigError, InvalidInput, NotFound, StatusError
+from mlv.overview import check_is_of
 from mlv.sharing.objects import refuse_credentials, whose
 from mlv.store.bare import make_aside
 from mlv.store.disk import on_disk
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlv.bundling.archive import Source
+    from mlv.domain.names import Version
     from mlv.store.dvc.outputs import Output
     from mlv.store.dvc.repository import Dvc
     from mlv.store.git import Git
@@ -85,6 +87,9 @@ def bundle(
     target = _check_target(request.target)
     tip = versions.need_tip()
     records = _records(versions, tip, request.versions)
+    for live in live_on(versions, tip):
+        if versions.find(live):
+            check_is_of(versions, tip, versions.record(live))
     _tell_absent(versions, tip, records, notify)
     layout = versions.git.layout
     with (
@@ -155,12 +160,6 @@ def _tell_absent(
         tags = ", ".join(version.tag for version in absent)
         names = " ".join(f"{version.model}@production" for version in absent)
         notify(f"live on {versions.config.branch}, and not in the bundle: {tags} (add {names})")
-
-
-def live_on(versions: Versions, tip: Tip) -> list[Version]:
-    """Give the versions that a branch's tip has in production."""
-    live = (versions.pointer(tip, model) for model in versions.models_on(tip))
-    return [Version(p.model, p.current) for p in live if p.current is not None]
 
 
 def _gather(dvc: Dvc, tip: Tip, records: Iterable[Record], *, partial: bool) -> _Gathered:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlv import IntegrityError, InvalidInput, ModelRegistry, RegistryError
+from mlv import ConfigError, IntegrityError, InvalidInput, ModelRegistry, RegistryError
 from mlv.bundling import archive
 from mlv.bundling.contents import git_start, md5_of
 from tests.bundling.conftest import Forgery, quiet
@@ -241,6 +241,26 @@ def test_a_branch_that_would_do_harm(
     git(made.repo, "commit", "--quiet", "--no-verify", "--message", "Do harm")
     publish(forgery, made.repo, git, tmp_path / "odd.mlv")
     refused(tmp_path / "odd.mlv", tmp_path, match, RegistryError)
+
+
+def test_a_folder_that_is_not_the_live_versions(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git
+) -> None:
+    """`dvc pull` goes by the branch's folder: it would bring another model than is live."""
+    ModelRegistry.unbundle(made.file, tmp_path / "clone", notify=quiet)
+    path = made.repo / "registry" / "fraud" / "model.pkl.dvc"
+    other = made.registry.get_manifest("ranker-v1")["artifacts"]["model"]["md5"]
+    mine = made.registry.get_manifest("fraud-v2")["artifacts"]["model"]["md5"]
+    path.write_text(path.read_text().replace(mine, other))
+    git(made.repo, "add", "--force", str(path))
+    git(made.repo, "commit", "--quiet", "--no-verify", "--message", "Slip in another")
+    with pytest.raises(ConfigError, match=r"model\.pkl\.dvc on main is not that of fraud-v2"):
+        made.registry.bundle("ranker-v1", file=tmp_path / "ranker.mlv")
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, r"in the bundle, registry/fraud/model\.pkl\.dvc")
+    with pytest.raises(IntegrityError, match=r"in the bundle, registry/fraud/model\.pkl\.dvc"):
+        ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "clone", notify=quiet)
+    assert ModelRegistry(tmp_path / "clone", "fraud").status()["problems"] == []
 
 
 def test_a_cache_that_the_branch_puts_elsewhere_is_not_used(
