@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv import gating
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from mlv.store.dvc.repository import Dvc
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Tip, Versions
+
+_is_id = re.compile(r"[0-9a-f]{7,40}").fullmatch  # of a commit: a branch's name means another here
 
 
 class Way(NamedTuple):
@@ -74,7 +77,8 @@ def register_all(versions: Versions, plan: Plan, way: Way) -> None:
 
 def _register(dvc: Dvc, versions: Versions, each: Planned, parent: str, way: Way) -> Registered:
     git, incoming = versions.git, each.incoming
-    known = git.objects.read(f"{incoming.commit}^{{commit}}") if incoming.commit else None
+    named = incoming.commit or ""
+    known = git.objects.read(f"{named}^{{commit}}") if _is_id(named) else None
     by = incoming.registered_by or git.identity().rpartition(" ")[0].rpartition(" ")[0]
     past = Past(
         each.version.number,

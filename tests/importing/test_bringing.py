@@ -136,6 +136,19 @@ def test_what_was_interrupted_goes_on_without_a_version_twice(
     assert refs(repo, git) == before
 
 
+def test_what_is_no_commits_id_names_no_commit_it_was_trained_from(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    git(repo, "checkout", "--quiet", "-b", "side")
+    git(repo, "commit", "--quiet", "--allow-empty", "--message", "Of whoever imports")
+    first, second = origin(1, 2).versions
+    here = git(repo, "rev-parse", "side")
+    versions = (replace(first, commit="HEAD"), replace(second, commit=here[:12]))
+    opened(repo).bring_in(IncomingModel("elsewhere", versions))
+    assert git(repo, "rev-parse", "fraud-v1^") == git(repo, "rev-parse", "main")
+    assert git(repo, "rev-parse", "fraud-v2^") == here
+
+
 def test_what_was_decided_since_stands_when_more_comes_in(
     repo: Path, origin: Callable[..., Origin]
 ) -> None:
