@@ -83,8 +83,10 @@ def _version(
         notes.add(f"no finite number, and kept in the metadata: {names}", f"v{number}")
     tags = {str(k): str(v) for k, v in version.tags.items()}
     named = sorted(alias for alias, at in aliases.items() if at == number)
+    commit = (run.data.tags if run else {}).get("mlflow.source.git.commit")
     remarks = {
         "run_id": version.run_id or None,
+        "git_commit": commit or None,
         "tags": tags or None,
         "aliases": named or None,
         "description": version.description or None,
@@ -94,7 +96,6 @@ def _version(
     }
     beside = _beside(server, version.run_id if run else "")
     roles = {MODEL: None, **({PREPROCESSOR: None} if beside else {})}
-    commit = (run.data.tags if run else {}).get("mlflow.source.git.commit")
     origin = {"from": _KIND, "version": f"{version.name}/{number}"}
     return IncomingVersion(
         number=number,
