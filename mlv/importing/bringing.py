@@ -9,7 +9,7 @@ from mlv import gating
 from mlv.domain.names import Version
 from mlv.domain.pointer import IMPORT
 from mlv.domain.rules import OPEN
-from mlv.errors import ChangedMeanwhile, RefusedByRemote, RegistryError
+from mlv.errors import ChangedMeanwhile, ConfigError, RefusedByRemote, RegistryError
 from mlv.importing.incoming import named
 from mlv.importing.planning import decide
 from mlv.moving import promotion
@@ -24,6 +24,8 @@ from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.objects import COMMIT
 from mlv.store.scratch import scratch
+from mlv.store.signing import signs_tags
+from mlv.trust import accept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +59,7 @@ def register_all(versions: Versions, plan: Plan, way: Way) -> None:
     """Register what is not here, by its numbers; an error names the version and ends it."""
     if not plan.new:
         return
+    _check_signs(versions)
     told: set[str] = set()
     parent = versions.need_tip().commit
     with open_dvc(versions.git.layout) as dvc:
@@ -73,6 +76,16 @@ def register_all(versions: Versions, plan: Plan, way: Way) -> None:
                 way.notify(f"{each.version.tag}: {note}")
             told.update(registered.notes)
             way.tell(each)
+
+
+def _check_signs(versions: Versions) -> None:
+    """Refuse to bring in what nobody would load, under numbers that nothing else gets then."""
+    if accept(versions, versions.tip()).required and not signs_tags(versions.git):
+        raise ConfigError(
+            "versions must be signed here, and this git signs no tags: nothing came in",
+            hint="git config tag.gpgSign true, and gpg.format and user.signingKey as your key is; "
+            "or let somebody who may sign do it",
+        )
 
 
 def _register(dvc: Dvc, versions: Versions, each: Planned, parent: str, way: Way) -> Registered:

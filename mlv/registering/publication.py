@@ -14,7 +14,7 @@ from mlv.store import handwritten, versionfolder
 from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.scratch import scratch
-from mlv.store.signing import signed_tag
+from mlv.store.signing import signed_tag, signs_tags
 from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref, tag_ref
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _tag(
     """
     name = manifest.version.tag
     message = f"{_subject(manifest)}\n\n{manifest.to_bytes().decode()}"
-    if git.is_on("tag.gpgsign") or git.is_on("tag.forcesignannotated"):
+    if signs_tags(git):
         oid = signed_tag(git, name, commit, message)
     else:
         header = f"object {commit}\ntype commit\ntag {name}\ntagger {identity}\n\n"

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _SECTIONS = ("author", "committer", "gpg", "tag", "user")
 
 
+def signs_tags(git: Git) -> bool:
+    """Whether the user's git signs each tag that it annotates."""
+    return git.is_on("tag.gpgsign") or git.is_on("tag.forcesignannotated")
+
+
 def signed_tag(git: Git, name: str, commit: str, message: str) -> str:
     """Write a tag object that git signs as the user's configuration says; give its id.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlv import ChangedMeanwhile, InvalidInput, ModelRegistry
+from mlv import ChangedMeanwhile, ConfigError, InvalidInput, ModelRegistry
 from mlv.domain.findings import Ok
 from mlv.importing.incoming import IncomingModel, IncomingVersion
 
@@ -332,6 +332,18 @@ def test_what_is_live_elsewhere_and_fails_the_gate_is_live_as_forced(
     assert registry.status()["models"][0]["forced"]
     assert "Mlv-Forced: v1" in git(repo, "show", "--format=%b", "--no-patch", "main")
     assert any("does not meet the gate" in note for note in notes)
+
+
+def test_nothing_comes_in_unsigned_where_versions_must_be_signed(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    (repo / "mlv.yaml").write_text("require_signed: versions\nallowed_signers: signers\n")
+    (repo / "signers").write_text("")
+    git(repo, "add", "mlv.yaml", "signers")
+    git(repo, "commit", "--quiet", "--message", "Ask for signatures")
+    with pytest.raises(ConfigError, match="this git signs no tags: nothing came in"):
+        opened(repo).bring_in(origin(1, 2).model(current=2))
+    assert git(repo, "tag") == git(repo, "for-each-ref", "refs/mlv") == ""
 
 
 def test_a_version_that_was_taken_meanwhile_is_not_overwritten(
