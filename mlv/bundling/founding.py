@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlv.bundling.inside import check_dvc, check_folders
+from mlv.bundling.inside import absent, check_dvc, check_folders, live_on
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, InvalidInput, WorkspaceError
 from mlv.store.disk import on_disk, remove_tree, sync_folder
@@ -25,13 +25,21 @@ from mlv.store.scratch import scratch
 from mlv.trust import accept, check_version
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlv.bundling.unpacking import Arrived, Order
     from mlv.store.hashing import ProgressBar
 
 _ASIDE = ".mlv-unbundle"
 
 
-def found(folder: Path, file: Path, order: Order, progress: ProgressBar) -> Unbundled | None:
+def found(
+    folder: Path,
+    file: Path,
+    order: Order,
+    notify: Callable[[str], None],
+    progress: ProgressBar,
+) -> Unbundled | None:
     """Make a repository of a bundle in ``folder``, which is empty or not there.
 
     None if another mlv made one there meanwhile.
@@ -44,7 +52,8 @@ def found(folder: Path, file: Path, order: Order, progress: ProgressBar) -> Unbu
     if order.dry_run:
         _refuse_occupied(folder)
         with tempfile.TemporaryDirectory() as temporary:
-            return _summary(folder, _arrive(Path(temporary), file, progress, is_kept=False))
+            arrived = _arrive(Path(temporary), file, notify, progress, is_kept=False)
+            return _summary(folder, arrived)
     with on_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_occupied(folder)
@@ -53,7 +62,7 @@ def found(folder: Path, file: Path, order: Order, progress: ProgressBar) -> Unbu
             if (folder / ".git").exists():
                 return None
             try:
-                return _make(folder, aside, file, progress)
+                return _make(folder, aside, file, notify, progress)
             finally:
                 _tidy(folder, aside)
 
@@ -82,9 +91,11 @@ def _refuse_occupied(folder: Path) -> None:
         )
 
 
-def _make(folder: Path, aside: Path, file: Path, progress: ProgressBar) -> Unbundled:
+def _make(
+    folder: Path, aside: Path, file: Path, notify: Callable[[str], None], progress: ProgressBar
+) -> Unbundled:
     with scratch(aside / "scratch") as parent:
-        arrived = _arrive(parent, file, progress, is_kept=True)
+        arrived = _arrive(parent, file, notify, progress, is_kept=True)
         contents, top = arrived.contents, parent / "repository"
         git = _init(top, contents.branch)
         bring_git(git, arrived, contents.refs())
@@ -99,7 +110,9 @@ def _make(folder: Path, aside: Path, file: Path, progress: ProgressBar) -> Unbun
     return _summary(folder, arrived)
 
 
-def _arrive(aside: Path, file: Path, progress: ProgressBar, *, is_kept: bool) -> Arrived:
+def _arrive(
+    aside: Path, file: Path, notify: Callable[[str], None], progress: ProgressBar, *, is_kept: bool
+) -> Arrived:
     """Take a bundle apart, and hold it against the policy that it states itself."""
     objects = aside / "objects"
     objects.mkdir()
@@ -111,6 +124,9 @@ def _arrive(aside: Path, file: Path, progress: ProgressBar, *, is_kept: bool) ->
             check_version(inside.versions, policy, record)
     check_dvc(inside)
     check_folders(inside)
+    for version in live_on(inside.versions, inside.tip):
+        if version not in arrived.contents.versions:
+            notify(absent(version))
     return arrived
 
 

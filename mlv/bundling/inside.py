@@ -171,6 +171,11 @@ def live_on(versions: Versions, tip: Tip) -> list[Version]:
     return [Version(p.model, p.current) for p in live if p.current is not None]
 
 
+def absent(version: Version) -> str:
+    """Say of a version that is live that it did not come along."""
+    return f"{version.tag} is live by the bundle, and is neither in it nor here"
+
+
 # What DVC would be told --------------------------------------------------------------------
 
 

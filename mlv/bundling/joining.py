@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.bundling.inside import check_dvc, check_folders, live_on
+from mlv.bundling.inside import absent, check_dvc, check_folders, live_on
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, IntegrityError, NotFound, RegistryError, WorkspaceError
 from mlv.sharing.following import fast_forward
@@ -173,7 +173,7 @@ def _check_live(
     for version in live_on(inside.versions, inside.tip):
         if version in arrived.contents.versions or versions.find(version):
             continue
-        said = f"{version.tag} is live by the bundle, and is neither in it nor here"
+        said = absent(version)
         if version.model in serving:
             raise NotFound(
                 said,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlv.errors import ConfigError, InvalidInput
-from mlv.registry.opened import Opened
+from mlv.registry.opened import Opened, log
 from mlv.store.config import FILE, is_set_up
 from mlv.store.disk import on_disk
 from mlv.store.git import Git, find
@@ -78,7 +78,8 @@ class Bundles(Opened):
         source = Path(os.path.normpath(Path(file).absolute()))
         folder, order = Path(path), Order(branch, dry_run)
         if not _is_in_git(folder):
-            made = founding.found(folder.absolute(), source, order, progress or no_progress)
+            tell, show = notify or log, progress or no_progress
+            made = founding.found(folder.absolute(), source, order, tell, show)
             if made is not None:
                 return made
         _need_set_up(folder)

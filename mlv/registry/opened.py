@@ -39,7 +39,7 @@ class Opened:
         progress: ProgressBar | None = None,
     ) -> None:
         self.model = None if model is None else check_model(model)
-        self._notify = notify or _log
+        self._notify = notify or log
         self._progress = progress or no_progress
         self._git = Git(find(Path(path)))
         self._git.check_formats()
@@ -120,7 +120,8 @@ class Opened:
         return Share(self._versions, published, remote, self._notify, self._progress)
 
 
-def _log(note: str) -> None:
+def log(note: str) -> None:
+    """Tell a note where nobody said whom to tell."""
     import logging
 
     logging.getLogger("mlv").warning(note)

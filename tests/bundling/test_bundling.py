@@ -51,8 +51,10 @@ def test_an_empty_folder_becomes_a_registry_that_needs_nobody(
     folder = tmp_path / "new"
     folder.mkdir()
     inode = folder.stat().st_ino
-    done = ModelRegistry.unbundle(made.file, folder, notify=quiet)
+    notes: list[str] = []
+    done = ModelRegistry.unbundle(made.file, folder, notify=notes.append)
     assert [version.tag for version in done.versions] == ["fraud-v2"]
+    assert notes == ["ranker-v1 is live by the bundle, and is neither in it nor here"]
     assert folder.stat().st_ino == inode  # whoever is in it stays in it
     registry = ModelRegistry(folder, "fraud")
     assert registry.current_version() == "v2"
