@@ -71,6 +71,11 @@ def test_a_span_has_one_beginning_and_one_end(text: str) -> None:
     assert is_printable(span)
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_in_ascii_a_short_way_says_the_same_of_what_is_seen(text: str) -> None:
+    assert is_printable(text) == is_printable(f"{text}ä")
+
+
 @given(st.text())
 def test_a_sentence_without_its_code_is_letters_and_punctuation(text: str) -> None:
     outside = prose(text).split("`")[::2]
