@@ -106,20 +106,25 @@ def test_a_text_that_is_not_tracked_is_told(repo: Path) -> None:
     assert "license" not in registry.card("v1")
 
 
-def test_another_text_at_the_tag_than_the_card_was_made_of_is_a_forgery(
-    repo: Path, git: Git
-) -> None:
-    write_own(repo, git)
-    registry = version(repo)
+def forge(repo: Path, git: Git, change: Callable[[], object]) -> None:
+    """Have the version's tag, message and all, name a commit with a change in it."""
     message = git(repo, "tag", "--list", "--format=%(contents)", "fraud-v1")
     git(repo, "checkout", "--quiet", "fraud-v1")
-    (repo / "registry" / "fraud.md").write_text("# Certified\n")
+    change()
     git(repo, "commit", "--quiet", "--all", "--amend", "--no-edit")
     git(
         repo, "tag", "--force", "--annotate", "--cleanup=verbatim", "--file=-", "fraud-v1",
         input=message,
     )  # fmt: skip
     git(repo, "switch", "--quiet", "main")
+
+
+def test_another_text_at_the_tag_than_the_card_was_made_of_is_a_forgery(
+    repo: Path, git: Git
+) -> None:
+    write_own(repo, git)
+    registry = version(repo)
+    forge(repo, git, lambda: (repo / "registry" / "fraud.md").write_text("# Certified\n"))
     with pytest.raises(IntegrityError, match=r"README\.md of fraud-v1 does not say"):
         registry.promote("v1")
 
@@ -127,15 +132,7 @@ def test_another_text_at_the_tag_than_the_card_was_made_of_is_a_forgery(
 @pytest.mark.parametrize("name", ["README.md", "model.pkl.dvc"])
 def test_a_folder_that_lacks_a_file_is_a_forgery(repo: Path, git: Git, name: str) -> None:
     registry = version(repo)
-    message = git(repo, "tag", "--list", "--format=%(contents)", "fraud-v1")
-    git(repo, "checkout", "--quiet", "fraud-v1")
-    git(repo, "rm", "--quiet", f"registry/fraud/{name}")
-    git(repo, "commit", "--quiet", "--amend", "--no-edit")
-    git(
-        repo, "tag", "--force", "--annotate", "--cleanup=verbatim", "--file=-", "fraud-v1",
-        input=message,
-    )  # fmt: skip
-    git(repo, "switch", "--quiet", "main")
+    forge(repo, git, (repo / "registry" / "fraud" / name).unlink)
     with pytest.raises(IntegrityError, match=f"the folder of fraud-v1 lacks '{name}'"):
         registry.promote("v1")
 
