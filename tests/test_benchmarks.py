@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET
+from xml.parsers import expat
 
 import pytest
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="they measure with a POSIX shell")
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def bench(module: str, *args: str, code: int = 0) -> str:
@@ -75,8 +75,10 @@ def test_the_documents_get_the_table_and_a_chart(measured: dict[str, Any], tmp_p
     readme = (tmp_path / "README.md").read_text()
     assert (readme.count("| register 1 MB, cold |"), readme.count("| promote among 10")) == (1, 0)
     assert readme.count("benchmarks.svg") == 1
-    drawing = ET.parse(tmp_path / "docs" / "benchmarks.svg").getroot()  # noqa: S314 - ours
-    dots = [dot.findtext(f"{SVG}title") or "" for dot in drawing.iter(f"{SVG}circle")]
+    drawing = (tmp_path / "docs" / "benchmarks.svg").read_text()
+    is_all = True
+    expat.ParserCreate().Parse(drawing, is_all)  # it is well-formed
+    dots = re.findall(r"<circle [^>]*><title>(.*?)</title></circle>", drawing)
     told = [title for title in dots if title.startswith("register 1 MB, cold: ")]
     assert [title.split()[4] for title in told] == ["mlv", "folder", "floor"]
 
