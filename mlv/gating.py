@@ -13,8 +13,9 @@ from mlv.domain.pointer import STAGING
 from mlv.domain.rules import OPEN, Gate
 from mlv.errors import GateFailed, NotFound
 from mlv.store import config as configs
+from mlv.store.naming import manifest_path
 from mlv.store.trainingdata import trained_on
-from mlv.store.versions import Tip, manifest_path
+from mlv.store.versions import Tip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

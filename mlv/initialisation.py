@@ -11,7 +11,7 @@ from mlv.store.dvc import repository as dvc
 from mlv.store.dvcfiles import credential_in
 from mlv.store.git import Git, find, init_git
 from mlv.store.lineage import without_credentials
-from mlv.store.versions import FOLDER
+from mlv.store.naming import FOLDER
 from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:

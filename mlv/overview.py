@@ -9,7 +9,8 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
-from mlv.store.versions import DIVERGED, FOLDER, POINTER, folder_of
+from mlv.store.naming import FOLDER, POINTER, folder_of
+from mlv.store.versions import DIVERGED
 from mlv.trust import problems as trust_problems
 
 if TYPE_CHECKING:

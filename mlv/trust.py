@@ -16,9 +16,10 @@ from mlv.store import accepted, signatures
 from mlv.store import config as configs
 from mlv.store.accepted import Accepted
 from mlv.store.config import ALL
+from mlv.store.naming import FOLDER
 from mlv.store.objects import REGULAR
 from mlv.store.signatures import Signers
-from mlv.store.versions import AHEAD, DIVERGED, FOLDER
+from mlv.store.versions import AHEAD, DIVERGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from mlv.errors import IntegrityError, RegistryError
 from mlv.overview import check_folder, check_guard
 from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
+from mlv.store.naming import EVERY_TAG, folder_of, tag_ref, version_of
 from mlv.store.objects import TAG
-from mlv.store.versions import EVERY_TAG, folder_of, tag_ref, version_of
 from mlv.trust import OFF, accept, check_version
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from mlv.store.dvc.remote import Place
 from mlv.store.dvcfiles import read_listing
 from mlv.store.git import SCRATCH
 from mlv.store.hashing import listing_sha256, md5_of, sha256_of
+from mlv.store.naming import folder_of
 from mlv.store.scratch import scratch
-from mlv.store.versions import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,7 +11,7 @@ from mlv.domain.document import read
 from mlv.domain.names import Version
 from mlv.errors import IntegrityError
 from mlv.store.config import is_branch
-from mlv.store.versions import tag_ref
+from mlv.store.naming import tag_ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

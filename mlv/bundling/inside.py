@@ -13,8 +13,9 @@ from mlv.sharing.pushcheck import check_successor
 from mlv.store import config as configs
 from mlv.store.bare import make_aside
 from mlv.store.git import failed
+from mlv.store.naming import FOLDER, folder_of, tag_ref
 from mlv.store.objects import BLOB, FOLDER_MODE, REGULAR
-from mlv.store.versions import FOLDER, Tip, Versions, folder_of, tag_ref
+from mlv.store.versions import Tip, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

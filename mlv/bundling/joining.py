@@ -13,8 +13,8 @@ from mlv.store import accepted, publishing
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate
 from mlv.store.locks import bytes_lock
+from mlv.store.naming import tag_ref
 from mlv.store.scratch import scratch
-from mlv.store.versions import tag_ref
 from mlv.trust import accept, check_version
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import SCRATCH
 from mlv.store.hashing import Digest, digest_of
 from mlv.store.locks import bytes_lock
+from mlv.store.naming import FOLDER, folder_of
 from mlv.store.scratch import scratch
-from mlv.store.versions import FOLDER, folder_of
 from mlv.trust import check_trusted
 
 if TYPE_CHECKING:

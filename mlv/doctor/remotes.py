@@ -11,8 +11,8 @@ from mlv.errors import RegistryError
 from mlv.store.dvcfiles import credential_in
 from mlv.store.git import SCRATCH
 from mlv.store.gitremote import GitRemote
+from mlv.store.naming import FOLDER
 from mlv.store.scratch import scratch
-from mlv.store.versions import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from mlv.domain.names import Version
 from mlv.errors import RegistryError
 from mlv.store import config as configs
 from mlv.store.gitremote import GitRemote
-from mlv.store.versions import AHEAD, BEHIND, DIVERGED, FOLDER, SAME, folder_of
+from mlv.store.naming import FOLDER, folder_of
+from mlv.store.versions import AHEAD, BEHIND, DIVERGED, SAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

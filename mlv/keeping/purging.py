@@ -19,7 +19,7 @@ from mlv.sharing.share import fetch
 from mlv.store import usage
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.gitremote import PEELED
-from mlv.store.versions import version_of
+from mlv.store.naming import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

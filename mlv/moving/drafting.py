@@ -8,8 +8,9 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import versionfolder, workspace
+from mlv.store.naming import FOLDER, POINTER, folder_of
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
-from mlv.store.versions import FOLDER, POINTER, check_writable, folder_of
+from mlv.store.versions import check_writable
 from mlv.trust import check_commit, check_trusted
 
 if TYPE_CHECKING:

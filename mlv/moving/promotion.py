@@ -19,7 +19,8 @@ from mlv.errors import (
 )
 from mlv.moving.drafting import Moved, draft
 from mlv.store import publishing, workbytes, workspace
-from mlv.store.versions import BEHIND, pointer_path
+from mlv.store.naming import pointer_path
+from mlv.store.versions import BEHIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable

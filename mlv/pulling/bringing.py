@@ -11,8 +11,9 @@ from mlv.references import References
 from mlv.store import config as configs
 from mlv.store import handout
 from mlv.store.mirror import HEAD, REMOTE, Mirror, shown
+from mlv.store.naming import FOLDER, folder_of, tag_ref, version_of
 from mlv.store.objects import BLOB, FOLDER_MODE
-from mlv.store.versions import FOLDER, Versions, folder_of, tag_ref, version_of
+from mlv.store.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from mlv.domain.sample import PATH as SAMPLE_PATH
 from mlv.errors import ConfigError, InvalidInput, WorkspaceError
 from mlv.store import handwritten
 from mlv.store.disk import storage_error
+from mlv.store.naming import FOLDER
 from mlv.store.objects import TREE
-from mlv.store.versions import FOLDER
 from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:

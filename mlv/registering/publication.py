@@ -12,10 +12,10 @@ from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, InvalidInput
 from mlv.store import handwritten, versionfolder
 from mlv.store.git import NO_OBJECT, SCRATCH, RefUpdate
+from mlv.store.naming import FOLDER, REGISTERED_BY_MLV, kept_ref, tag_ref
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
 from mlv.store.scratch import scratch
 from mlv.store.signing import signed_tag, signs_tags
-from mlv.store.versions import FOLDER, REGISTERED_BY_MLV, kept_ref, tag_ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

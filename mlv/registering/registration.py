@@ -18,8 +18,8 @@ from mlv.registering.sampling import store_sample
 from mlv.store import dvcfiles, lineage, modelclass
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.locks import bytes_lock
+from mlv.store.naming import FOLDER
 from mlv.store.source import Source, source_at, source_tree
-from mlv.store.versions import FOLDER
 from mlv.trust import check_trusted
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.remembering import timeline
-from mlv.store.versions import folder_of, manifest_path, pointer_path
+from mlv.store.naming import folder_of, manifest_path, pointer_path
 
 if TYPE_CHECKING:
     from mlv.domain.history import Event

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlv.errors import InvalidInput, RegistryError, WorkspaceError
 from mlv.store import handout
 from mlv.store.git import find
-from mlv.store.versions import FOLDER
+from mlv.store.naming import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

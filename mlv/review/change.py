@@ -8,7 +8,8 @@ from mlv.domain.names import is_model
 from mlv.errors import ConfigError, NotFound, RegistryError
 from mlv.store import config as configs
 from mlv.store.git import NO_OBJECT
-from mlv.store.versions import FOLDER, Versions
+from mlv.store.naming import FOLDER
+from mlv.store.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from mlv.domain.names import Version
 from mlv.errors import RegistryError
 from mlv.review.report import Between, Commit, Proposal, Side
+from mlv.store.naming import folder_of
 from mlv.store.pointerlog import commit_at
 from mlv.store.trainingdata import trained_on
 from mlv.store.versionfolder import REQUIREMENTS
-from mlv.store.versions import folder_of
 
 if TYPE_CHECKING:
     from mlv.domain.gate import Verdict

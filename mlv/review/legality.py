@@ -12,8 +12,9 @@ from mlv.errors import ConfigError, IntegrityError, RegistryError
 from mlv.review.case import Move
 from mlv.review.past import Past
 from mlv.review.report import CHANGED, REVERT, Finding
+from mlv.store.naming import folder_of, pointer_path
 from mlv.store.objects import FILE_MODE
-from mlv.store.versions import Tip, folder_of, pointer_path
+from mlv.store.versions import Tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

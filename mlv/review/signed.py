@@ -8,7 +8,7 @@ from mlv.errors import RegistryError
 from mlv.review.case import Looked, looked
 from mlv.review.report import Finding
 from mlv.store.config import ALL, FILE
-from mlv.store.versions import FOLDER, POINTER
+from mlv.store.naming import FOLDER, POINTER
 from mlv.trust import check_signed, check_version
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from mlv.errors import WorkspaceError
 from mlv.review import change as changes
 from mlv.review import legality, tree
 from mlv.review.case import Case, Look
-from mlv.store.versions import FOLDER, Versions
+from mlv.store.naming import FOLDER
+from mlv.store.versions import Versions
 from mlv.trust import OFF
 
 if TYPE_CHECKING:

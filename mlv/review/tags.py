@@ -13,8 +13,7 @@ from mlv.review.past import Past
 from mlv.review.report import Finding
 from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
-from mlv.store.objects import COMMIT
-from mlv.store.versions import (
+from mlv.store.naming import (
     FOLDER,
     MANIFEST,
     POINTER,
@@ -23,6 +22,7 @@ from mlv.store.versions import (
     ref_patterns,
     tag_ref,
 )
+from mlv.store.objects import COMMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

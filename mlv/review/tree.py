@@ -9,8 +9,9 @@ from mlv.errors import IntegrityError, RegistryError
 from mlv.review.case import of_tag
 from mlv.review.report import Finding
 from mlv.store import versionfolder
+from mlv.store.naming import FOLDER, MANIFEST, POINTER, folder_of
 from mlv.store.objects import FILE_MODE, Entry
-from mlv.store.versions import FOLDER, MANIFEST, POINTER, Tip, folder_of
+from mlv.store.versions import Tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,7 +11,7 @@ from mlv.errors import RegistryError
 from mlv.moving.promotion import ready_trees
 from mlv.store import publishing, workbytes, workspace
 from mlv.store.git import NO_OBJECT, RefUpdate
-from mlv.store.versions import folder_of
+from mlv.store.naming import folder_of
 
 if TYPE_CHECKING:
     from mlv.moving.drafting import Draft

@@ -8,7 +8,7 @@ from mlv.errors import ConfigError, NotFound, ProgramError
 from mlv.store.dvc.outputs import Output
 from mlv.store.dvc.remote import Place
 from mlv.store.dvcfiles import credential_in
-from mlv.store.versions import folder_of
+from mlv.store.naming import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.errors import IntegrityError, NotFound, RegistryError, WorkspaceError
 from mlv.store.git import NO_OBJECT
-from mlv.store.versions import (
-    LOCAL_ONLY,
-    Tip,
-    check_writable,
-    manifest_path,
-    pointer_path,
-    ref_patterns,
-    version_of,
-)
+from mlv.store.naming import manifest_path, pointer_path, ref_patterns, version_of
+from mlv.store.versions import LOCAL_ONLY, Tip, check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

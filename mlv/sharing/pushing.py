@@ -25,7 +25,8 @@ from mlv.sharing.share import fetch, pause
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.locks import exclusive
-from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, kept_ref, tag_ref
+from mlv.store.naming import kept_ref, tag_ref
+from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,7 +8,8 @@ from mlv.domain import manifest as manifests
 from mlv.domain.arriving import is_same
 from mlv.errors import ConfigError, RegistryError
 from mlv.registering.publication import give_way, renumber
-from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY, manifest_path
+from mlv.store.naming import manifest_path
+from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY
 
 if TYPE_CHECKING:
     from mlv.domain.names import Version

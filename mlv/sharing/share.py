@@ -10,7 +10,7 @@ from mlv.domain.names import Version
 from mlv.errors import ChangedMeanwhile, RegistryError
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.gitremote import PEELED
-from mlv.store.versions import EVERY_TAG, kept_ref, tag_ref, version_of
+from mlv.store.naming import EVERY_TAG, kept_ref, tag_ref, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,8 +15,8 @@ from mlv.domain.card import NOTHING, Handwritten
 from mlv.domain.document import is_finite
 from mlv.domain.printable import is_printable
 from mlv.errors import InvalidInput
+from mlv.store.naming import FOLDER
 from mlv.store.objects import FOLDER_MODE, REGULAR
-from mlv.store.versions import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from mlv.domain.landing import Landing, PointerChange
 from mlv.domain.names import is_model
 from mlv.store.git import NO_OBJECT
+from mlv.store.naming import FOLDER, POINTER, pointer_path
 from mlv.store.objects import COMMIT, REGULAR
-from mlv.store.versions import FOLDER, POINTER, pointer_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlv.errors import WorkspaceError
 from mlv.store import handwritten
 from mlv.store.git import SCRATCH
+from mlv.store.naming import FOLDER
 from mlv.store.objects import TreeWriter
 from mlv.store.scratch import scratch
-from mlv.store.versions import FOLDER
 
 if TYPE_CHECKING:
     from mlv.store.git import Git

@@ -6,8 +6,8 @@ import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.store.dvcfiles import named_md5
+from mlv.store.naming import FOLDER
 from mlv.store.objects import BLOB
-from mlv.store.versions import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

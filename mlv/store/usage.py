@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlv.errors import IntegrityError, RegistryError
 from mlv.store.disk import on_disk
 from mlv.store.git import Git, Layout
+from mlv.store.naming import kept_ref, tag_ref
 from mlv.store.objects import BLOB, TREE, parse_tree
-from mlv.store.versions import kept_ref, tag_ref
 from mlv.store.workspace import read_text, work_trees
 
 if TYPE_CHECKING:

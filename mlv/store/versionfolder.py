@@ -9,8 +9,8 @@ from mlv.domain import card, description
 from mlv.errors import IntegrityError, InvalidInput
 from mlv.store import handwritten
 from mlv.store.dvcfiles import dvc_file, names_artifact
+from mlv.store.naming import MANIFEST, POINTER, folder_of
 from mlv.store.objects import BLOB, FILE_MODE
-from mlv.store.versions import MANIFEST, POINTER, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,6 +13,19 @@ from mlv.errors import (
     RegistryError,
     WorkspaceError,
 )
+from mlv.store.naming import (
+    EVERY_TAG,
+    FOLDER,
+    KEPT,
+    POINTER,
+    TAGS,
+    kept_ref,
+    manifest_path,
+    pointer_path,
+    ref_patterns,
+    tag_ref,
+    version_of,
+)
 from mlv.store.objects import BLOB, COMMIT, FOLDER_MODE, REGULAR, TAG, parse_tree
 
 if TYPE_CHECKING:
@@ -24,58 +37,13 @@ if TYPE_CHECKING:
     from mlv.store.git import Git
     from mlv.store.objects import Entry, Object
 
-FOLDER = "registry"
-POINTER, MANIFEST = "pointer.json", "manifest.json"
 _MOST_TREES = 256
 _MANY = 500  # manifests; from there on, what reads them faster is worth its import
 # How the local registry branch stands to the remote's, as far as it was fetched.
 SAME, AHEAD, BEHIND, DIVERGED, LOCAL_ONLY, REMOTE_ONLY = (
     "same", "ahead", "behind", "diverged", "local only", "remote only",
 )  # fmt: skip
-REGISTERED_BY_MLV = "Mlv-Action: register"
-_TAGS, _KEPT = "refs/tags/", "refs/mlv/"
-EVERY_TAG = f"{_TAGS}*-v*"
 _OBJECT = b"object "
-
-
-def folder_of(model: str) -> str:
-    """Give the path of a model's folder in the tree."""
-    return f"{FOLDER}/{model}"
-
-
-def pointer_path(model: str) -> str:
-    """Give the path of a model's pointer in the tree."""
-    return f"{FOLDER}/{model}/{POINTER}"
-
-
-def manifest_path(model: str) -> str:
-    """Give the path of a model's manifest in the tree."""
-    return f"{FOLDER}/{model}/{MANIFEST}"
-
-
-def tag_ref(version: Version) -> str:
-    """Name the ref that is a version's tag."""
-    return f"{_TAGS}{version.tag}"
-
-
-def kept_ref(version: Version) -> str:
-    """Name the second ref, which keeps a version that is not published yet."""
-    return f"{_KEPT}{version.model}/{version.name}"
-
-
-def version_of(ref: str) -> Version | None:
-    """Say which version a ref may hold: ``refs/tags/fraud-v3``, or ``refs/mlv/fraud/v3``."""
-    if ref.startswith(_TAGS):
-        return Version.from_tag(ref.removeprefix(_TAGS))
-    if ref.startswith(_KEPT):
-        return Version.from_tag("-".join(ref.removeprefix(_KEPT).split("/")))
-    return None
-
-
-def ref_patterns(model: str | None = None) -> tuple[str, str]:
-    """Give patterns of the refs that may hold a version, of all models or one."""
-    name = model or "*"
-    return f"{_TAGS}{name}-v*", f"{_KEPT}{name}/v*"
 
 
 class Tip(NamedTuple):
@@ -328,7 +296,7 @@ class Versions:
         found: dict[str, list[str]] = {}
         listing = self.git.run("for-each-ref", "--format=%(refname)", *ref_patterns())
         for ref in listing.decode(errors="surrogateescape").split("\n"):
-            if ref.removeprefix(_TAGS).rpartition("-v")[0] in known:
+            if ref.removeprefix(TAGS).rpartition("-v")[0] in known:
                 continue  # as nearly all are
             version = version_of(ref)
             if version and version.model not in known:
@@ -341,7 +309,7 @@ class Versions:
 
     def kept_ids(self) -> dict[Version, str]:
         """Give the object id of every version that is not published yet."""
-        return self._ids(_KEPT)
+        return self._ids(KEPT)
 
     def _ids(self, *patterns: str) -> dict[Version, str]:
         named = ((version_of(ref), oid) for ref, oid in self.git.refs(*patterns).items())
