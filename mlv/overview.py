@@ -10,6 +10,7 @@ from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
 from mlv.store.naming import FOLDER, POINTER, folder_of
+from mlv.store.vanished import check_not_merged
 from mlv.store.versions import DIVERGED
 from mlv.trust import problems as trust_problems
 
@@ -106,7 +107,7 @@ def _branch_problems(versions: Versions, tip: Tip | None) -> Iterator[RegistryEr
             hint=f"git fetch {config.remote} {config.branch}",
         )
         return
-    for check in (versions.check_not_merged, partial(check_guard, versions)):
+    for check in (partial(check_not_merged, versions), partial(check_guard, versions)):
         try:
             check(tip)
         except RegistryError as error:

@@ -70,7 +70,9 @@ class References:
         pointer = self._versions.pointer(tip, model)
         if not pointer.status:
             # Rare, and a merged registration looks just like it.
-            self._versions.check_not_merged(tip)
+            from mlv.store.vanished import check_not_merged
+
+            check_not_merged(self._versions, tip)
         return Live(model, pointer, tip)
 
     def models(self) -> list[str]:

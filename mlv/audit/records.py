@@ -13,6 +13,7 @@ from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
 from mlv.store.naming import EVERY_TAG, folder_of, tag_ref, version_of
 from mlv.store.objects import TAG
+from mlv.store.vanished import check_not_merged
 from mlv.trust import OFF, accept, check_version
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def check_branch(
     if tip is None:
         return live, [NotHere(name, "the registry branch is not here", "git fetch brings it")]
     found: list[Outcome] = []
-    for check in (versions.check_not_merged, partial(check_guard, versions)):
+    for check in (partial(check_not_merged, versions), partial(check_guard, versions)):
         try:
             check(tip)
         except RegistryError as error:

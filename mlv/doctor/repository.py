@@ -10,6 +10,7 @@ from mlv.errors import RegistryError
 from mlv.store import config as configs
 from mlv.store.gitremote import GitRemote
 from mlv.store.naming import FOLDER, folder_of
+from mlv.store.vanished import check_not_merged
 from mlv.store.versions import AHEAD, BEHIND, DIVERGED, SAME
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _branch(versions: Versions, tip: Tip | None) -> Iterator[Check]:
         )
         return
     try:
-        versions.check_not_merged(tip)
+        check_not_merged(versions, tip)
     except RegistryError as error:
         yield problem(name, error.message, error.hint)
     theirs = f"{remote}/{branch}"

@@ -10,6 +10,7 @@ from mlv.errors import ConfigError, WorkspaceError
 from mlv.store import versionfolder, workspace
 from mlv.store.naming import FOLDER, POINTER, folder_of
 from mlv.store.objects import FILE_MODE, FOLDER_MODE, Entry, TreeWriter
+from mlv.store.vanished import check_not_merged
 from mlv.store.versions import check_writable
 from mlv.trust import check_commit, check_trusted
 
@@ -117,7 +118,7 @@ def _pointer_file(versions: Versions, pointer: Pointer) -> Entry:
 
 def _check_branch(versions: Versions, tip: Tip) -> None:
     check_writable(versions, tip)
-    versions.check_not_merged(tip)
+    check_not_merged(versions, tip)
     branch = versions.config.branch
     if versions.blob(tip.commit, ".dvc/config") is None:
         raise ConfigError(

@@ -20,6 +20,7 @@ from mlv.errors import (
 from mlv.moving.drafting import Moved, draft
 from mlv.store import publishing, workbytes, workspace
 from mlv.store.naming import pointer_path
+from mlv.store.vanished import remember_not_merged
 from mlv.store.versions import BEHIND
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _attempt(
     trees = ready_trees(versions, tip, made)
     move = made.move(versions.config.branch, tip.local)
     notes = publishing.publish(versions.git, move, trees, reflog(action, changed))
-    versions.remember_not_merged(made.commit)
+    remember_not_merged(versions, made.commit)
     return Change(action, moved, made.commit, tuple(notes))
 
 

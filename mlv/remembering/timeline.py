@@ -11,7 +11,7 @@ from mlv.domain import pointer as pointers
 from mlv.domain.history import MISSING, READABLE, UNREADABLE, Event, Step
 from mlv.domain.pointerlines import follow
 from mlv.errors import ConfigError, IntegrityError, RegistryError
-from mlv.store import pointerlog
+from mlv.store import pointerlog, vanished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -116,7 +116,7 @@ class _Known(NamedTuple):
 
 def took_back(versions: Versions, placed: Placed, before: Pointer, state: str = READABLE) -> bool:
     """Whether a commit without a model's pointer reverts its first step: nothing was live then."""
-    return state == READABLE and versions.took_back(placed.landing.commit, before)
+    return state == READABLE and vanished.took_back(versions, placed.landing.commit, before)
 
 
 def _taken_back(before: _Known) -> tuple[_Known, list[Step]]:

@@ -14,6 +14,7 @@ from mlv.review.past import Past
 from mlv.review.report import CHANGED, REVERT, Finding
 from mlv.store.naming import folder_of, pointer_path
 from mlv.store.objects import FILE_MODE
+from mlv.store.vanished import took_back
 from mlv.store.versions import Tip
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _after(case: Case, model: str, before: Pointer) -> Pointer:
     data = versions.blob(head, path)
     if data is not None:
         return pointers.parse(data, model)
-    if versions.took_back(head, before) and versions.entries(head, folder_of(model)) is None:
+    if took_back(versions, head, before) and versions.entries(head, folder_of(model)) is None:
         return pointers.empty(model)
     raise IntegrityError(
         f"{path} is gone, and with it what was live when",

@@ -12,6 +12,7 @@ from mlv.moving.promotion import ready_trees
 from mlv.store import publishing, workbytes, workspace
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.naming import folder_of
+from mlv.store.vanished import remember_not_merged
 
 if TYPE_CHECKING:
     from mlv.moving.drafting import Draft
@@ -65,7 +66,7 @@ def _remember(share: Share, commit: str) -> None:
     found = share.git.objects.read(ref)
     if found is None or found.oid != commit:
         share.git.ask("update-ref", ref, commit, found.oid if found else NO_OBJECT)
-    share.versions.remember_not_merged(commit)
+    remember_not_merged(share.versions, commit)
 
 
 def fast_forward(versions: Versions, tip: Tip, commit: str, reason: str) -> list[str]:

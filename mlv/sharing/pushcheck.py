@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlv.errors import IntegrityError, NotFound, RegistryError, WorkspaceError
 from mlv.store.git import NO_OBJECT
 from mlv.store.naming import manifest_path, pointer_path, ref_patterns, version_of
+from mlv.store.vanished import check_not_merged
 from mlv.store.versions import LOCAL_ONLY, Tip, check_writable
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def check_successor(versions: Versions, old: str | None, new: str) -> None:
     check_writable(versions, tip)
     for model in versions.models_on(tip):
         versions.pointer(tip, model)
-    versions.check_not_merged(tip)
+    check_not_merged(versions, tip)
 
 
 def _check_first_parent(versions: Versions, old: str, new: str) -> None:

@@ -1,4 +1,4 @@
-"""What the registry is called in Git: paths in a tree, refs, and the line that a registration bears."""
+"""What the registry is called in Git: paths in a tree, refs, and a registration's trailer."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from mlv.store.naming import (
     EVERY_TAG,
     FOLDER,
     KEPT,
-    POINTER,
     TAGS,
     kept_ref,
     manifest_path,
@@ -200,74 +199,10 @@ class Versions:
         if data is not None:
             return pointers.parse(data, model)
         if self.blob(tip.commit, manifest_path(model)) is not None:
-            raise self.vanished(tip, pointer_path(model))
+            from mlv.store.vanished import vanished  # for an error alone
+
+            raise vanished(self, tip, pointer_path(model))
         return pointers.empty(model)
-
-    def vanished(self, tip: Tip, what: str) -> IntegrityError:
-        """Say that a registration was merged into the registry branch, and how to mend it."""
-        branch = self.config.branch
-        return IntegrityError(
-            f"a registration was merged into {branch}, whose tip is {tip.commit[:10]}: "
-            f"{what} is gone",
-            hint="a version is promoted, never merged. "
-            f"git log -m --first-parent --oneline {branch} -- {FOLDER} names it. Not pushed yet: "
-            f"git switch {branch} and git reset --keep <the commit before it>; "
-            "else git revert it (--mainline 1 if it is a merge commit)",
-        )
-
-    def check_not_merged(self, tip: Tip) -> None:
-        """Refuse a branch on which a merged registration took a pointer away.
-
-        mlv never removes one. What was looked through once is remembered, so that only new
-        commits are read.
-        """
-        note = self.git.layout.common_dir / "mlv" / ".looked-through"
-        try:
-            seen = note.read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            seen = ""
-        if seen == tip.commit:
-            return
-        known = [f"^{seen}"] if seen and self.git.objects.read(f"{seen}^{{commit}}") else []
-        removed = self.git.run(
-            "log", "-m", "--first-parent", "--no-show-signature", "--no-renames",
-            "--diff-filter=D", "--name-only", "-z", "--format=", tip.commit, *known,
-            "--", f":(top,glob){FOLDER}/*/{POINTER}",
-        )  # fmt: skip
-        for path in set(removed.decode(errors="replace").split("\0")) - {""}:
-            if self.blob(tip.commit, path) is None and not self._was_taken_back(tip.commit, path):
-                raise self.vanished(tip, path)
-        self.remember_not_merged(tip.commit)
-
-    def _was_taken_back(self, commit: str, path: str) -> bool:
-        spec = f":(top,literal){path}"
-        by = self.git.line("rev-list", "-1", "--first-parent", commit, "--", spec)
-        model = path.split("/")[1]
-        before = self.blob(f"{by}^", path)
-        try:
-            return before is not None and self.took_back(by, pointers.parse(before, model))
-        except IntegrityError:
-            return False
-
-    def took_back(self, commit: str, before: Pointer) -> bool:
-        """Whether a commit that has no pointer any more only reverts the first step of a model.
-
-        A registration that was merged leaves a folder without a pointer, of this model or another.
-        """
-        folders = self.entries(commit, FOLDER) or []
-        names = [e.name for e in folders if e.mode == FOLDER_MODE and is_model(e.name)]
-        return pointers.is_first(before) and all(
-            self.blob(commit, pointer_path(name)) is not None for name in names
-        )
-
-    def remember_not_merged(self, commit: str) -> None:
-        """Remember that up to this commit no pointer vanished."""
-        note = self.git.layout.common_dir / "mlv" / ".looked-through"
-        try:
-            note.parent.mkdir(exist_ok=True)
-            note.write_text(commit + "\n", encoding="ascii")
-        except OSError:
-            return  # a note that only saves time; a read-only repository does without
 
     def tags(self, model: str | None = None) -> list[Tag]:
         """Read every ref that may hold a version, of all models or one, in numeric order.
