@@ -9,10 +9,10 @@ from mlv.store import config as configs
 from mlv.store import hooks, templates, versionfolder
 from mlv.store.dvc import repository as dvc
 from mlv.store.dvcfiles import credential_in
+from mlv.store.edits import refuse_unmerged
 from mlv.store.git import Git, find, init_git
 from mlv.store.lineage import without_credentials
 from mlv.store.naming import FOLDER
-from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

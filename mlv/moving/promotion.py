@@ -18,7 +18,7 @@ from mlv.errors import (
     WorkspaceError,
 )
 from mlv.moving.drafting import Moved, draft
-from mlv.store import publishing, workbytes, workspace
+from mlv.store import edits, publishing, workbytes, workspace
 from mlv.store.naming import pointer_path
 from mlv.store.vanished import remember_not_merged
 from mlv.store.versions import BEHIND
@@ -276,9 +276,9 @@ def ready_trees(versions: Versions, tip: Tip, made: Draft) -> list[workspace.Che
 
 
 def _ready(tree: Git, made: Draft) -> workspace.Checkout:
-    workspace.refuse_unmerged(tree)
+    edits.refuse_unmerged(tree)
     for folder in made.folders:
         before = {p: oid for p, oid in made.before.items() if p.startswith(f"{folder}/")}
         after = {p for p in made.after if p.startswith(f"{folder}/")}
-        workspace.refuse_edited(tree, folder, before, after)
+        edits.refuse_edited(tree, folder, before, after)
     return workspace.Checkout(tree, workbytes.find(tree, made.before, made.after))

@@ -12,9 +12,9 @@ from mlv.domain.sample import PATH as SAMPLE_PATH
 from mlv.errors import ConfigError, InvalidInput, WorkspaceError
 from mlv.store import handwritten
 from mlv.store.disk import storage_error
+from mlv.store.edits import refuse_unmerged
 from mlv.store.naming import FOLDER
 from mlv.store.objects import TREE
-from mlv.store.workspace import refuse_unmerged
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.store.workspace import hash_files
+from mlv.store.edits import hash_files
 
 if TYPE_CHECKING:
     from mlv.store.git import Git
