@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHECKOUT = Path(__file__).parents[2]
-EXTRAS = ("demo", "serve")
+EXTRAS = ("demo", "serve", "mlflow")
 # curl asks what is served; the machine that serves has no use for it.
 PACKAGES = ("curl", "git", "python3", "python3-venv")
 ADA = 1000
@@ -83,7 +83,7 @@ ENV = {
 
 
 def wanted() -> tuple[str, ...]:
-    """Say what mlv needs, with the extras that serve and train, as `pyproject.toml` has it."""
+    """Say what mlv needs, with the extras that are used there, as `pyproject.toml` has it."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     listed = list(project["dependencies"])
     for extra in EXTRAS:

@@ -1,6 +1,6 @@
 """The image that `mlv init --template docker` describes, built line by line, and what it serves.
 
-And the pod of it that `mlv init --template kubernetes` describes.
+And the pod of it that `mlv init --template kubernetes` describes, and what keeps MLflow in step.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ import yaml
 from mlv.store import templates
 from tests.fresh.dockerfile import Image
 from tests.fresh.root import ENV
-from tests.servers import web
+from tests.servers import mlflow, web
 from tests.servers.processes import LOOPBACK, free_port, running
 
 if TYPE_CHECKING:
@@ -213,3 +214,60 @@ def test_the_health_check_tells_a_server_from_none(image: Image, tmp_path: Path)
         image.root.run(*check, network=True)
     with pytest.raises(AssertionError, match="Connection refused"):
         image.root.run(*check, network=True)
+
+
+def has(url: str, tag: str) -> bool:
+    """Whether MLflow at ``url`` says that a version is in production."""
+    asked = f"{url}/api/2.0/mlflow/registered-models/alias?name=fraud&alias=champion"
+    try:
+        code, answer = ask(asked)
+    except OSError:
+        return False
+    tags = answer["model_version"]["tags"] if code == 200 else []
+    return {"key": "mlv.tag", "value": tag} in tags
+
+
+@pytest.mark.usefixtures("credentials")
+def test_mlflow_is_kept_in_step_also_by_a_container_that_was_started_again(
+    image: Image,
+    shared: Shared,
+    tmp_path: Path,
+    mlv: Callable[..., Any],
+    caller_env: dict[str, str],
+) -> None:
+    file = templates.folder(templates.DOCKER) / "serving" / "compose.yaml"
+    service = yaml.safe_load(file.read_text())["services"]["mlflow"]
+    more = service["build"]["args"]["MLV_PACKAGES"].rpartition(" ")[2]
+    image.root.run("python", "-m", "pip", "install", "--quiet", more)
+    kept, scratch = tmp_path / "clones", tmp_path / "scratch"
+    for folder in (kept, scratch):
+        folder.mkdir()
+        shutil.chown(folder, image.user)
+    writable = {image.env["MLV_CACHE"]: kept, "/tmp": scratch}  # noqa: S108 - in there
+    # As often as it takes for a test.
+    words = [each.replace("$$", "$").strip() + " --watch 0.2" for each in service["command"]]
+    with mlflow.serving(tmp_path, "3", caller_env) as server:
+        env = {**ENV, **image.env, "MLFLOW_TRACKING_URI": server.url}
+        argv = image.root.argv(
+            "env", "-i", *(f"{key}={value}" for key, value in env.items()),
+            *service["entrypoint"], *words, user=image.user, network=True, writable=writable,
+        )  # fmt: skip
+        is_v1 = mlv(shared.clone, "current", "--quiet").stdout.strip() == "v1"
+        live, other = ("fraud-v1", "fraud-v2") if is_v1 else ("fraud-v2", "fraud-v1")
+        for _ in ("started", "started again"):
+            with running(argv, scratch, answers=partial(has, server.url, live)):
+                roll_back(mlv, shared.clone, other)
+                wait_for(partial(has, server.url, other))
+            roll_back(mlv, shared.clone, live)
+
+
+def roll_back(mlv: Callable[..., Any], clone: Path, tag: str) -> None:
+    done = mlv(clone, "rollback", "--to", tag, "--push")
+    assert done.returncode == 0, done.stderr
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

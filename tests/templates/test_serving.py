@@ -42,6 +42,11 @@ def written(repo: Path, git: Git, mlv: Mlv) -> Path:
     return repo / "serving"
 
 
+def services(written: Path) -> dict[str, Any]:
+    known: dict[str, Any] = yaml.safe_load((written / "compose.yaml").read_text())["services"]
+    return known
+
+
 def pods(written: Path) -> dict[str, Any]:
     documents = yaml.safe_load_all((written / "kubernetes.yaml").read_text())
     return {each["kind"]: each for each in documents}
@@ -119,9 +124,9 @@ def test_pods_install_nothing_that_the_image_does_not(repo: Path, mlv: Mlv) -> N
 def test_nobody_serves_as_root_or_writes_beside_the_cache(written: Path) -> None:
     users = re.findall(r"^USER (\w+)$", (written / "Dockerfile").read_text(), re.MULTILINE)
     assert users[-1] == "10001"
-    service = yaml.safe_load((written / "compose.yaml").read_text())["services"]["serving"]
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
+    for service in services(written).values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
     pod = pods(written)["Deployment"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["automountServiceAccountToken"] is False
@@ -131,8 +136,16 @@ def test_nobody_serves_as_root_or_writes_beside_the_cache(written: Path) -> None
 
 
 def test_only_this_machine_reaches_what_is_tried_out(written: Path) -> None:
-    service = yaml.safe_load((written / "compose.yaml").read_text())["services"]["serving"]
-    assert service["ports"] == ["127.0.0.1:8000:8000"]
+    assert services(written)["serving"]["ports"] == ["127.0.0.1:8000:8000"]
+    assert "ports" not in services(written)["mlflow"]
+
+
+def test_mlflow_is_followed_where_it_is_asked_for_alone(written: Path) -> None:
+    serving, following = services(written)["serving"], services(written)["mlflow"]
+    assert following["profiles"] == ["mlflow"]
+    assert "profiles" not in serving
+    packages = serving["build"]["args"]["MLV_PACKAGES"]
+    assert following["build"]["args"]["MLV_PACKAGES"] == f"{packages} mlflow-skinny"
 
 
 def test_a_pod_joins_when_it_serves_what_is_live_and_stays_while_it_serves(written: Path) -> None:
