@@ -19,6 +19,7 @@ from mlv.domain import pointer as pointers
 from mlv.errors import InvalidInput, NotFound
 from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
 from mlv.store import config as configs
+from mlv.store import yamlread
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import Git, find
 from mlv.store.objects import BLOB, TAG, TREE
@@ -211,8 +212,8 @@ class _Reader:
         if data is None or len(data) > _LARGEST:
             return {}
         try:
-            document = yaml.safe_load(data)
-        except (yaml.YAMLError, ValueError, RecursionError):
+            document = yamlread.load(data)
+        except yaml.YAMLError:
             return {}
         return document if isinstance(document, dict) else {}
 

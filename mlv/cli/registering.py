@@ -146,11 +146,13 @@ def _metadata(values: Iterable[str]) -> dict[str, Any]:
 def _read_metrics(path: Path) -> dict[str, Any]:
     import yaml
 
+    from mlv.store import yamlread
+
     if path.exists() and (not path.is_file() or path.stat().st_size > _LARGEST):
         raise InvalidInput(f"{path} is no metrics file: a pipe, a folder, or huge", hint=_FLAT)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        document = yaml.safe_load(text) if path.suffix in _YAML else json.loads(text)
+        document = yamlread.load(text) if path.suffix in _YAML else json.loads(text)
     except OSError as error:
         raise InvalidInput(
             f"the metrics file {path} cannot be read: {error.strerror}", hint="check the path"

@@ -75,11 +75,15 @@ def is_finite(number: float) -> bool:
 def plain(value: Any) -> Any:
     """Give what YAML or TOML read as JSON values; what JSON has no word for becomes text."""
     if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {_utf8(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
     is_said = isinstance(value, (int, float)) and is_finite(value)
-    return value if value is None or isinstance(value, str) or is_said else str(value)
+    return value if value is None or is_said else _utf8(value)
+
+
+def _utf8(value: Any) -> str:
+    return str(value).encode(errors="backslashreplace").decode()  # YAML can write half characters
 
 
 def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import yaml
 
 from mlv.domain.document import is_finite
 from mlv.errors import InvalidInput, ProgramError
-from mlv.store import process
+from mlv.store import process, yamlread
+from mlv.store.dvcfiles import stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -176,12 +177,8 @@ def _outputs(lock: bytes) -> dict[str, str]:
 
 
 def _locked(lock: bytes, kind: str) -> dict[str, str]:
-    try:
-        stages = yaml.safe_load(lock)["stages"].values()
-        found = [each for stage in stages for each in stage.get(kind) or []]
-        return {str(each["path"]): str(each.get("md5", "")) for each in found}
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
+    found = [each for _, stage in stages(lock) for each in stage[kind]]
+    return {str(each["path"]): str(each.get("md5", "")) for each in found if "path" in each}
 
 
 def _metrics(
@@ -197,7 +194,7 @@ def _numbers(path: Path) -> Iterator[tuple[str, float]]:
         if path.suffix not in (".json", ".yaml", ".yml") or path.stat().st_size > _LARGEST:
             return
         text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        document = json.loads(text) if path.suffix == ".json" else yamlread.load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return
     if isinstance(document, dict):

@@ -12,6 +12,7 @@ import yaml
 
 from mlv.domain.document import plain
 from mlv.errors import IntegrityError
+from mlv.store import yamlread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,16 +70,16 @@ def names_artifact(data: bytes, artifact: Artifact) -> bool:
     """Whether a ``.dvc`` file names just what mlv would have it name."""
     own = dvc_file(artifact)
     try:
-        return data == own or bool(yaml.safe_load(data) == yaml.safe_load(own))
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return data == own or bool(yamlread.load(data) == yamlread.load(own))
+    except yaml.YAMLError:
         return False
 
 
 def named_md5(data: bytes) -> str | None:
     """Read the md5 that a ``.dvc`` file names."""
     try:
-        return str(yaml.safe_load(data)["outs"][0]["md5"])
-    except (yaml.YAMLError, ValueError, TypeError, KeyError, IndexError):
+        return str(yamlread.load(data)["outs"][0]["md5"])
+    except (yaml.YAMLError, TypeError, KeyError, IndexError):
         return None
 
 
@@ -139,7 +140,7 @@ def stage_of(
     """
     for folder in path.parents:
         lock = folder / "dvc.lock"
-        for name, stage in _stages(read(lock)):
+        for name, stage in stages(read(lock)):
             md5 = _output(stage, path.relative_to(folder).as_posix())
             if md5 is not None:
                 return _stage_facts(name, stage, lock, top), md5
@@ -157,16 +158,27 @@ def output_md5(path: Path, top: Path, read: Callable[[Path], bytes | None]) -> s
     return named_md5(note) if note else None
 
 
-def _stages(lock: bytes | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def stages(lock: bytes | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read a ``dvc.lock``: its stages by name, with lists of mappings as ``outs`` and ``deps``.
+
+    What is broken in it is DVC's to report, and left out.
+    """
     try:
-        document = yaml.safe_load((lock or b"").decode())
-        yield from document["stages"].items()
-    except (ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
-        return  # a broken dvc.lock is DVC's to report
+        document = yamlread.load(lock or b"")
+    except yaml.YAMLError:
+        return
+    found = document.get("stages") if isinstance(document, dict) else None
+    for name, stage in found.items() if isinstance(found, dict) else ():
+        if isinstance(stage, dict):
+            yield str(name), {**stage, **{key: _parts(stage.get(key)) for key in ("outs", "deps")}}
+
+
+def _parts(listed: object) -> list[dict[str, Any]]:
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 def _output(stage: dict[str, Any], path: str) -> str | None:
-    for out in stage.get("outs") or []:
+    for out in stage["outs"]:
         if posixpath.normpath(str(out.get("path"))) == path:
             return str(out.get("md5", ""))
     return None
@@ -176,12 +188,14 @@ def _stage_facts(name: str, stage: dict[str, Any], lock: Path, top: Path) -> dic
     where = PurePosixPath(lock.relative_to(top).parent.as_posix())
     deps = {
         str(dep.get("path")): dep.get("md5") or dep.get("etag") or dep.get("checksum")
-        for dep in stage.get("deps") or []
+        for dep in stage["deps"]
     }
-    facts = {
-        "name": name,
-        "cmd": stage.get("cmd"),
-        "deps": deps,
-        "params": plain(stage.get("params") or {}),
-    }
+    facts: dict[str, Any] = plain(
+        {
+            "name": name,
+            "cmd": stage.get("cmd"),
+            "deps": deps,
+            "params": stage.get("params") or {},
+        }
+    )
     return facts if str(where) == "." else {**facts, "folder": str(where)}

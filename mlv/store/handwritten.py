@@ -15,6 +15,7 @@ from mlv.domain.card import NOTHING, Handwritten
 from mlv.domain.document import is_finite
 from mlv.domain.printable import is_printable
 from mlv.errors import InvalidInput
+from mlv.store import yamlread
 from mlv.store.naming import FOLDER
 from mlv.store.objects import FOLDER_MODE, REGULAR
 
@@ -61,15 +62,15 @@ def parse(data: bytes, path: str) -> Handwritten:
         return Handwritten({}, text)
     try:
         header = _load(found["header"])
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise _wrong(path, f"has a broken header: {str(error).splitlines()[0]}") from None
     return Handwritten(header, text[found.end() :])
 
 
 def _load(text: str) -> dict[str, Any]:
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise ValueError("it repeats itself by aliases")  # which grow without end
-    document = yaml.safe_load(text)
+        raise ValueError("it repeats itself by aliases")  # which would grow with every version
+    document = yamlread.load(text)
     if document is None:
         return {}
     if not isinstance(document, dict):
