@@ -47,10 +47,12 @@ def push_command(session: Session, refs: tuple[str, ...], all_: bool, partial: b
 
 
 def _show(registry: ModelRegistry, pushed: Pushed) -> None:
+    from mlv.sharing.renumbering import is_now
+
     config = registry.config
     mark = click.style("✓", fg="green")
     for old, new in pushed.renumbered:
-        show.line(f"{mark} {old.tag} is {new.tag} now: somebody else published a {old.tag} first")
+        show.line(f"{mark} {is_now(old, new)}")
     for version in pushed.versions:
         show.line(f"{mark} {show.heading(version.tag)}")
     if pushed.branch:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.domain.document import is_finite
-from mlv.domain.manifest import is_key
+from mlv.domain.manifest import MODEL, is_key
 from mlv.domain.names import Version, name_of
 from mlv.domain.pointer import (
     ARCHIVED,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 IMPORTED = "imported"  # the key of a manifest's metadata that says where a version came from
 _LONGEST = 500  # characters of a text that says what a metric was
-_WHOSE = {"registered_by", "lineage"}  # of who brought a version in, where nobody else is named
 
 
 class Said(NamedTuple):
@@ -58,14 +57,32 @@ def settle(model: str, said: Said) -> Settled:
     """
     current = said.current
     if current is not None and current not in said.status:
-        raise InvalidInput(
-            f"v{current} is said to be live, and is not among the versions that come in",
-            hint="mend it where it comes from: which version is live must not be a guess",
-        )
+        raise not_coming_in(current)
     status = {n: s for n, s in sorted(said.status.items()) if s != REGISTERED}
     notes = [*_one_live(status, current), *_one_staged(status)]
     previous, told = _previous(said, status)
     return Settled(Pointer(model, current, previous, status), (*notes, *told))
+
+
+def not_coming_in(current: int) -> InvalidInput:
+    """Say that what is live does not come in."""
+    return InvalidInput(
+        f"v{current} is said to be live, and is not among the versions that come in",
+        hint="mend it where it comes from: which version is live must not be a guess",
+    )
+
+
+def renumbered(said: Said, numbers: Mapping[int, int]) -> tuple[Said, list[str]]:
+    """Say it in the numbers that versions have here, and name what is live and does not come in."""
+    were = ((said.current, "be live"), (said.previous, "have been live before"))
+    absent = [
+        f"v{number} is said to {what}, and does not come in"
+        for number, what in were
+        if number is not None and number not in numbers
+    ]
+    status = {numbers[n]: was for n, was in said.status.items()}
+    live, before = (numbers.get(n or 0) for n in (said.current, said.previous))
+    return Said(status, live, before), absent
 
 
 def _one_live(status: dict[int, str], current: int | None) -> list[str]:
@@ -125,13 +142,16 @@ def join(pointer: Pointer, said: Said) -> Settled:
     return Settled(pointer._replace(status={**pointer.status, **yanked}), tuple(notes))
 
 
-def is_same(manifest: Manifest, other: Manifest) -> bool:
-    """Whether two versions are one of another registry, brought in twice."""
-    here, there = (
-        {key: value for key, value in each.data.items() if key not in _WHOSE}
-        for each in (manifest, other)
-    )
-    return IMPORTED in manifest.data["metadata"] and here == there
+def identity(manifest: Manifest) -> tuple[str, ...] | None:
+    """Say which version of another registry it is; None where it came from none.
+
+    By what cannot change there: where it came from, its date and its model.
+    """
+    told = manifest.data["metadata"].get(IMPORTED)
+    if not isinstance(told, dict) or not {"from", "version"} <= told.keys():
+        return None
+    date, model = manifest.data["registered_at"], manifest.artifacts[MODEL].sha256
+    return str(told["from"]), str(told["version"]), date, model
 
 
 # Times -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.domain.arriving import Said, Settled, join, settle
+from mlv.domain.arriving import Settled, join, not_coming_in, renumbered, settle
 from mlv.domain.manifest import Manifest
 from mlv.domain.names import Version
 from mlv.errors import InvalidInput
@@ -93,13 +93,12 @@ def decide(
     """Say what the pointer becomes: the first one of a model, or one whose live version stays."""
     numbers = {each.incoming.number: each.version.number for each in planned}
     said = incoming.said
-    there = Said(
-        {numbers[n]: status for n, status in said.status.items()},
-        said.current and numbers.get(said.current, said.current),
-        said.previous and numbers.get(said.previous, said.previous),
-    )
+    there, absent = renumbered(said, numbers)
     is_first = is_alone and not pointer.status
-    return settle(pointer.model, there) if is_first else join(pointer, there)
+    if is_first and said.current is not None and there.current is None:
+        raise not_coming_in(said.current)
+    settled = settle(pointer.model, there) if is_first else join(pointer, there)
+    return settled._replace(notes=(*settled.notes, *absent))
 
 
 def _here(versions: Versions, model: str, incoming: IncomingModel) -> Mapping[int, Version]:

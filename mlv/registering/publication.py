@@ -130,10 +130,13 @@ def renumber(versions: Versions, version: Version, taken: str) -> Version:
     return new
 
 
-def give_way(versions: Versions, version: Version, taken: str) -> None:
-    """Let an unpublished version go for the one that was published under its number."""
-    updates = _freed(versions.git, version, taken)
-    versions.git.update_refs(updates, f"mlv: {version.tag} was published")
+def give_way(versions: Versions, gone: Mapping[Version, str]) -> None:
+    """Let unpublished versions go, each for the tag that was published under its number.
+
+    `NO_OBJECT` is none. All refs move, or none.
+    """
+    updates = [u for version, taken in gone.items() for u in _freed(versions.git, version, taken)]
+    versions.git.update_refs(updates, "mlv: what came in was published before")
 
 
 def _freed(git: Git, version: Version, taken: str) -> list[RefUpdate]:
@@ -141,7 +144,7 @@ def _freed(git: Git, version: Version, taken: str) -> list[RefUpdate]:
     freed = [RefUpdate(tag_ref(version), taken, held.oid if held else NO_OBJECT)]
     if kept:
         freed.append(RefUpdate(kept_ref(version), NO_OBJECT, kept.oid))
-    return freed
+    return [each for each in freed if each.new != each.old]
 
 
 def _commit(

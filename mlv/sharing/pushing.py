@@ -10,6 +10,7 @@ from mlv.errors import (
     ChangedMeanwhile,
     IntegrityError,
     RefusedByRemote,
+    RegistryError,
     StatusError,
 )
 from mlv.sharing.objects import (
@@ -20,7 +21,7 @@ from mlv.sharing.objects import (
     refuse_credentials,
 )
 from mlv.sharing.pushcheck import check_successor
-from mlv.sharing.renumbering import renumber_taken
+from mlv.sharing.renumbering import is_now, make_way
 from mlv.sharing.share import fetch, pause
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
@@ -29,7 +30,7 @@ from mlv.store.naming import kept_ref, tag_ref
 from mlv.store.versions import AHEAD, DIVERGED, LOCAL_ONLY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mlv.domain.names import Version
     from mlv.sharing.share import Fetched, Share
@@ -86,14 +87,16 @@ class _State(NamedTuple):
         """Give the version as the user knows it."""
         return next((old for old, now in self.pushed.renumbered if now == version), version)
 
-    def with_number(self, old: Version, new: Version) -> _State:
-        """Have a version under a new number."""
-        others = [pair for pair in self.pushed.renumbered if pair[1] != old]
-        renumbered = (*others, (self.first_number(old), new))
-        named = tuple(new if each == old else each for each in self.order.named)
+    def with_numbers(self, new: Mapping[Version, Version]) -> _State:
+        """Have versions under new numbers, by those that they had until now."""
+        before = self.pushed.renumbered
+        known = {now for _, now in before}
+        moved = tuple((first, new.get(now, now)) for first, now in before)
+        fresh = tuple((old, now) for old, now in new.items() if old not in known)
+        named = dict.fromkeys(new.get(each, each) for each in self.order.named)
         return self._replace(
-            order=self.order._replace(named=named),
-            pushed=self.pushed._replace(renumbered=renumbered),
+            order=self.order._replace(named=tuple(named)),
+            pushed=self.pushed._replace(renumbered=moved + fresh),
         )
 
     def with_objects(self, of: Version | str, done: Delivered) -> _State:
@@ -117,13 +120,15 @@ def push(share: Share, order: Order, fetched: Fetched | None = None) -> Pushed:
             if attempt or fetched is None:
                 fetched = fetch(share)
             try:
-                state = _renumber_taken(share, fetched, state)
+                state = _make_way(share, fetched, state)
                 records = _chosen(share, fetched, state.order)
                 tip = _branch_to_push(share, fetched) if order.branch else None
                 state = _deliver(share, dvc, fetched, records, tip, state)
                 return _publish(share, dvc, fetched, records, tip, state.pushed)
-            except ChangedMeanwhile:
-                if attempt == _ATTEMPTS - 1:
+            except RegistryError as error:
+                if not isinstance(error, ChangedMeanwhile) or attempt == _ATTEMPTS - 1:
+                    for old, new in state.pushed.renumbered:
+                        share.notify(is_now(old, new))
                     raise
             if not attempt:
                 # Who lost to another clone need not race those of this one as well. The bytes are
@@ -146,18 +151,10 @@ def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-def _renumber_taken(share: Share, fetched: Fetched, state: _State) -> _State:
-    same = []
-    for version in fetched.taken:
-        if not state.order.named or version in state.order.named:
-            new = renumber_taken(share, version, fetched.tags[version])
-            if new == version:
-                same.append(version.tag)
-            else:
-                state = state.with_number(version, new)
-    if same:
-        shown = ", ".join(same[:_SHOWN]) + (", ..." if same[_SHOWN:] else "")
-        share.notify(f"{shown} came in on {share.remote.name} as well: what is there stays")
+def _make_way(share: Share, fetched: Fetched, state: _State) -> _State:
+    named = state.order.named
+    for new in make_way(share, fetched, lambda version: not named or version in named):
+        state = state.with_numbers(new)
     return state
 
 

@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlv import ChangedMeanwhile, ConfigError, InvalidInput, ModelRegistry
+from mlv import ChangedMeanwhile, ConfigError, InvalidInput, ModelRegistry, RefusedByRemote
 from mlv.domain.findings import Ok
-from mlv.importing.incoming import IncomingModel, IncomingVersion
+from mlv.importing.incoming import IncomingModel
+from tests.importing.conftest import opened
+from tests.test_trust import make_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from mlv.importing.planning import Planned
+    from tests.importing.conftest import Origin
 
     Git = Callable[..., str]
     Write = Callable[..., Path]
-
-
-class Origin:
-    """Another registry: some numbers, each with a small model of its own."""
-
-    def __init__(self, folder: Path, write: Write, *numbers: int) -> None:
-        self._folder, self._write = folder, write
-        self.versions = tuple(self.version(number) for number in numbers)
-
-    def version(self, number: int, seed: int = 0, status: str = "registered") -> IncomingVersion:
-        path = self._write(self._folder / f"origin-{number}-{seed}.pkl", 100 * number + seed)
-        return IncomingVersion(
-            number,
-            f"2023-01-{number:02}T00:00:00Z",
-            {"model": hashlib.sha256(path.read_bytes()).hexdigest()},
-            lambda _: {"model": path},
-            {"from": "elsewhere", "version": f"no. {number}"},
-            status=status,
-            registered_by="Grace Hopper <grace@example.com>",
-            metrics={"roc_auc": number / 10},
-        )
-
-    def model(self, current: int | None = None, previous: int | None = None) -> IncomingModel:
-        return IncomingModel("elsewhere", self.versions, current, previous)
-
-
-@pytest.fixture
-def origin(tmp_path: Path, write_model: Write) -> Callable[..., Origin]:
-    """``origin(1, 2, 5)`` makes a registry with these versions."""
-    return lambda *numbers: Origin(tmp_path, write_model, *numbers)
-
-
-def opened(folder: Path, notes: list[str] | None = None) -> ModelRegistry:
-    return ModelRegistry(folder, "fraud", notify=(notes if notes is not None else []).append)
 
 
 def refs(repo: Path, git: Git) -> str:
@@ -334,16 +304,51 @@ def test_what_is_live_elsewhere_and_fails_the_gate_is_live_as_forced(
     assert any("does not meet the gate" in note for note in notes)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    ("required", "signs", "missing"), [("versions", "commit", "tags"), ("all", "tag", "commits")]
+)
 def test_nothing_comes_in_unsigned_where_versions_must_be_signed(
-    repo: Path, git: Git, origin: Callable[..., Origin]
+    repo: Path,
+    git: Git,
+    origin: Callable[..., Origin],
+    required: str,
+    signs: str,
+    missing: str,
+    *,
+    dry_run: bool,
 ) -> None:
-    (repo / "mlv.yaml").write_text("require_signed: versions\nallowed_signers: signers\n")
-    (repo / "signers").write_text("")
-    git(repo, "add", "mlv.yaml", "signers")
-    git(repo, "commit", "--quiet", "--message", "Ask for signatures")
-    with pytest.raises(ConfigError, match="this git signs no tags: nothing came in"):
+    ask_for_signatures(repo, git, required, "")
+    git(repo, "config", f"{signs}.gpgSign", "true")
+    with pytest.raises(ConfigError, match=f"this git signs no {missing}: nothing came in"):
+        opened(repo).bring_in(origin(1, 2).model(current=2), dry_run=dry_run)
+    assert git(repo, "tag") == git(repo, "for-each-ref", "refs/mlv") == ""
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+def test_nothing_comes_in_signed_by_a_key_that_is_not_allowed(
+    repo: Path, git: Git, tmp_path: Path, origin: Callable[..., Origin]
+) -> None:
+    ada, eve = make_key(tmp_path / "ada"), make_key(tmp_path / "eve")
+    assert ada != eve
+    ask_for_signatures(repo, git, "versions", f"ada@example.com {ada}")
+    for name, value in {"gpg.format": "ssh", "tag.gpgSign": "true"}.items():
+        git(repo, "config", name, value)
+    git(repo, "config", "user.signingKey", str(tmp_path / "eve.pub"))
+    with pytest.raises(ConfigError, match=r"what this git signs .*: nothing came in"):
         opened(repo).bring_in(origin(1, 2).model(current=2))
     assert git(repo, "tag") == git(repo, "for-each-ref", "refs/mlv") == ""
+    git(repo, "config", "user.signingKey", str(tmp_path / "ada.pub"))
+    registry = opened(repo)
+    registry.bring_in(origin(1, 2).model(current=2))
+    assert registry.load()["model"]
+
+
+def ask_for_signatures(repo: Path, git: Git, required: str, signers: str) -> None:
+    (repo / "mlv.yaml").write_text(f"require_signed: {required}\nallowed_signers: signers\n")
+    (repo / "signers").write_text(signers)
+    git(repo, "add", "mlv.yaml", "signers")
+    git(repo, "commit", "--quiet", "--message", "Ask for signatures")
 
 
 def test_a_version_that_was_taken_meanwhile_is_not_overwritten(
@@ -359,6 +364,21 @@ def test_a_version_that_was_taken_meanwhile_is_not_overwritten(
         registry.bring_in(origin(1, 2).model(), tell=take)
     assert "run the command again" in lost.value.hint
     assert git(repo, "tag", "--list", "--format=%(subject)", "fraud-v2") == "Somebody was faster"
+
+
+def test_into_others_what_is_live_there_is_named_by_its_number_here_or_not_at_all(
+    repo: Path, tmp_path: Path, write_model: Write, origin: Callable[..., Origin]
+) -> None:
+    for seed in (1, 2, 3):
+        opened(repo).register(write_model(tmp_path / "own.pkl", seed), None)
+    for live, said in (
+        (2, "fraud-v5 is live there: mlv promote fraud-v5 puts it live here"),
+        (5, "v5 is said to be live, and does not come in"),
+    ):
+        done = opened(repo).bring_in(origin(1, 2).model(live), into_existing=True, dry_run=True)
+        assert done.notes == (said,)
+    with pytest.raises(InvalidInput, match="v5 is said to be live, and is not among"):
+        ModelRegistry(repo, "other").bring_in(origin(1, 2).model(current=5))
 
 
 # Published -----------------------------------------------------------------------------------
@@ -381,41 +401,22 @@ def test_published_it_is_whole_for_everybody(
     assert hashlib.sha256(pulled).hexdigest() == theirs.get_manifest("v1")["model_sha256"]
 
 
-def test_two_who_bring_in_the_same_at_once_bring_it_in_once(
+def test_where_the_branch_is_protected_it_is_said_who_can_say_what_is_live(
     repo: Path, tmp_path: Path, git: Git, origin: Callable[..., Origin]
 ) -> None:
     git(tmp_path, "clone", "--quiet", "--bare", str(repo), "hub.git")
+    git(repo, "remote", "add", "origin", str(tmp_path / "hub.git"))
+    hook = tmp_path / "hub.git" / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
+    hook.chmod(0o755)
     model = origin(1, 2).model(current=2, previous=1)
-    notes: list[str] = []
-    git(tmp_path, "clone", "--quiet", "hub.git", "slow")
-    git(tmp_path, "clone", "--quiet", "hub.git", "quick")
-    slow, quick = opened(tmp_path / "slow", notes), opened(tmp_path / "quick")
-
-    def overtake(each: Planned) -> None:
-        if each.incoming.number == 1:
-            quick.bring_in(model, push=True)
-
-    slow.bring_in(model, push=True, tell=overtake)
-    tags = git(tmp_path / "hub.git", "for-each-ref", "refs/tags")
-    assert [line.rpartition("/")[2] for line in tags.splitlines()] == ["fraud-v1", "fraud-v2"]
-    assert git(slow.path, "for-each-ref", "refs/tags", "refs/mlv") == tags
-    assert slow.current_version() == quick.current_version() == "v2"
-    assert "fraud-v1, fraud-v2 came in on origin as well: what is there stays" in notes
-
-
-def test_another_version_that_was_published_first_is_not_taken_for_it(
-    repo: Path, tmp_path: Path, git: Git, origin: Callable[..., Origin]
-) -> None:
-    git(tmp_path, "clone", "--quiet", "--bare", str(repo), "hub.git")
-    git(tmp_path, "clone", "--quiet", "hub.git", "slow")
-    git(tmp_path, "clone", "--quiet", "hub.git", "quick")
-    slow, quick = opened(tmp_path / "slow"), opened(tmp_path / "quick")
-    theirs = replace(origin(1).versions[0], metrics={"roc_auc": 0.5})
-
-    def overtake(_: Planned) -> None:
-        quick.bring_in(IncomingModel("elsewhere", (theirs,)), push=True)
-
-    with pytest.raises(ChangedMeanwhile, match="somebody else published fraud-v1 meanwhile"):
-        slow.bring_in(origin(1).model(), push=True, tell=overtake)
-    assert slow.get_manifest("v1")["metrics"] == {"roc_auc": 0.5}
-    assert slow.get_manifest("v2")["metrics"] == {"roc_auc": 0.1}
+    with pytest.raises(RefusedByRemote) as refused:
+        opened(repo).bring_in(model, push=True)
+    assert "somebody says who may push to main" in refused.value.hint
+    assert git(tmp_path / "hub.git", "tag").split() == ["fraud-v1", "fraud-v2"]
+    hook.unlink()
+    git(tmp_path, "clone", "--quiet", "hub.git", "theirs")
+    theirs = opened(tmp_path / "theirs")
+    done = theirs.bring_in(model, push=True)
+    assert (done.plan.new, theirs.current_version()) == ((), "v2")
