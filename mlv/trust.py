@@ -210,7 +210,7 @@ def _published(versions: Versions, tip: Tip) -> str:
 
 def check_signed(versions: Versions, policy: Policy, commit: str) -> None:
     """Raise `IntegrityError` unless one whom the policy allows signed a commit."""
-    verdict = _verdict(versions, commit, policy)
+    verdict = verdict_on(versions, commit, policy)
     if verdict.signer is None:
         branch = versions.config.branch
         argv = ("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%an: %s", commit)
@@ -234,7 +234,7 @@ def check_version(versions: Versions, policy: Policy, record: Record) -> None:
             f"{tag.version.tag} is a lightweight tag here, which nobody can sign",
             hint=f"git fetch --force {remote} tag {tag.version.tag} brings the one that was made",
         )
-    verdict = _verdict(versions, tag.oid, policy)
+    verdict = verdict_on(versions, tag.oid, policy)
     if verdict.signer is None:
         raise IntegrityError(
             f"the tag {tag.version.tag} {verdict.why}",
@@ -242,7 +242,8 @@ def check_version(versions: Versions, policy: Policy, record: Record) -> None:
         )
 
 
-def _verdict(versions: Versions, oid: str, policy: Policy) -> signatures.Verdict:
+def verdict_on(versions: Versions, oid: str, policy: Policy) -> signatures.Verdict:
+    """Say whether one whom the policy allows signed a tag or a commit, or why not."""
     if policy.signers is None:
         return signatures.Verdict(
             None,

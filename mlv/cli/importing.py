@@ -201,7 +201,7 @@ def _show(registry: ModelRegistry, done: BroughtIn) -> None:
         branch, remote = registry.config.branch, registry.config.remote
         where = f"{branch}, published on {remote}" if done.is_pushed else branch
         show.line(f"  commit {change.commit[:10]} on {where}")
-    if registry.has_remote() and not done.is_pushed:
+    if registry.has_remote() and not done.is_published:
         show.line("  publish it: mlv push")
 
 
@@ -222,7 +222,7 @@ def _facts(done: BroughtIn) -> dict[str, Any]:
         "production": name_of(pointer.current),
         "previous": name_of(pointer.previous),
         "staging": name_of(pointer.staging),
-        "notes": list(plan.notes),
+        "notes": list(done.notes),
         "commit": change and change.commit,
         "pushed": done.is_pushed,
     }

@@ -20,12 +20,13 @@ from mlv.registering.request import Past, Request
 from mlv.sharing import branch, pushing
 from mlv.sharing.following import catch_up, follow
 from mlv.sharing.share import fetch
+from mlv.store.config import ALL
 from mlv.store.dvc.repository import open_dvc
 from mlv.store.git import NO_OBJECT, RefUpdate
 from mlv.store.objects import COMMIT
 from mlv.store.scratch import scratch
-from mlv.store.signing import signs_tags
-from mlv.trust import accept
+from mlv.store.signing import signed_tag, signs_tags
+from mlv.trust import accept, verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,8 @@ def register_all(versions: Versions, plan: Plan, way: Way) -> None:
     """Register what is not here, by its numbers; an error names the version and ends it."""
     if not plan.new:
         return
-    _check_signs(versions)
+    check_signs(versions)
+    _check_key(versions)
     told: set[str] = set()
     parent = versions.need_tip().commit
     with open_dvc(versions.git.layout) as dvc:
@@ -78,13 +80,37 @@ def register_all(versions: Versions, plan: Plan, way: Way) -> None:
             way.tell(each)
 
 
-def _check_signs(versions: Versions) -> None:
+def check_signs(versions: Versions) -> None:
     """Refuse to bring in what nobody would load, under numbers that nothing else gets then."""
-    if accept(versions, versions.tip()).required and not signs_tags(versions.git):
+    git, required = versions.git, accept(versions, versions.tip()).required
+    unset = [
+        (what, setting)
+        for what, setting, is_asked, is_on in (
+            ("tags", "tag.gpgSign", bool(required), signs_tags(git)),
+            ("commits", "commit.gpgSign", required == ALL, git.is_on("commit.gpgsign")),
+        )
+        if is_asked and not is_on
+    ]
+    for what, setting in unset:
         raise ConfigError(
-            "versions must be signed here, and this git signs no tags: nothing came in",
-            hint="git config tag.gpgSign true, and gpg.format and user.signingKey as your key is; "
+            f"versions must be signed here, and this git signs no {what}: nothing came in",
+            hint=f"git config {setting} true, and gpg.format and user.signingKey as your key is; "
             "or let somebody who may sign do it",
+        )
+
+
+def _check_key(versions: Versions) -> None:
+    """Refuse likewise a key that is not allowed: by a tag that no ref names."""
+    tip = versions.need_tip()
+    policy = accept(versions, tip)
+    if not policy.required:
+        return
+    probe = signed_tag(versions.git, "mlv-import", tip.commit, "Try the key\n")
+    verdict = verdict_on(versions, probe, policy)
+    if verdict.signer is None:
+        raise ConfigError(
+            f"versions must be signed here, and what this git signs {verdict.why}: nothing came in",
+            hint=verdict.hint,
         )
 
 
@@ -135,9 +161,9 @@ def _refuse_renumbered(pushed: Pushed) -> None:
     """Stop where a version's number is another's now: what is live would be said of that."""
     for old, new in pushed.renumbered:
         raise ChangedMeanwhile(
-            f"somebody else published {old.tag} meanwhile: what came in under it is {new.tag}, "
-            "and nothing was made live",
-            hint="the same command with --into-existing goes on from here",
+            f"somebody else published meanwhile, and {old.tag} is {new.tag} now: nothing was made "
+            "live",
+            hint="run the command again: it looks at what is there now",
         )
 
 
@@ -154,9 +180,14 @@ def _attempt(share: Share, plan: Plan, fetched: Fetched) -> Change:
             share, [RefUpdate(share.branch_ref, made.commit, fetched.tip or NO_OBJECT)], ()
         )
     except RefusedByRemote as error:
-        name = f"refs/heads/mlv-{made.commit[:7]}"
-        instead = f"git push {share.remote.name} {made.commit[:12]}:{name}, and open one from there"
-        raise pushing.protected(share, error, instead) from error
+        if share.branch_ref not in error.refs:
+            raise
+        raise RefusedByRemote(
+            error.message,
+            hint="the versions are published; that they are live, somebody says who may push to "
+            f"{versions.config.branch}, by the same command",
+            refs=error.refs,
+        ) from error
     return Change(
         IMPORT, moved, made.commit, tuple(follow(share, tip, made, reflog(IMPORT, changed)))
     )

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 
 
 class BroughtIn(NamedTuple):
-    """What came in, and what became of the pointer; no change where that was only planned."""
+    """What came in, and what became of the pointer; no change where that was only planned.
+
+    ``notes`` are for a person; ``is_pushed``: it was asked to publish; ``is_published``: nothing of
+    it is left to be.
+    """
 
     plan: Plan
     change: Change | None
+    notes: tuple[str, ...]
     is_pushed: bool = False
+    is_published: bool = False
 
     @property
     def pointer(self) -> Pointer:
@@ -61,7 +67,9 @@ class Imports(Shares):
         )
         self._tell(plan.notes)
         if dry_run:
-            return BroughtIn(plan, None)
+            if plan.new:
+                bringing.check_signs(versions)
+            return BroughtIn(plan, None, plan.notes)
         config = self.config.of(model)
         way = bringing.Way(config, self._progress, self._notify, tell or (lambda _: None))
         with on_disk(self.path):
@@ -73,6 +81,9 @@ class Imports(Shares):
         decided = planning.decide(
             change.moved[0].before, incoming, plan.versions, is_alone=plan.is_alone
         )
-        self._tell(note for note in decided.notes if note not in plan.notes)
+        later = tuple(note for note in decided.notes if note not in plan.notes)
+        self._tell(later)
         self._tell(change.told if change.commit else change.notes)
-        return BroughtIn(plan, change, is_pushed)
+        unpublished = versions.kept_ids().keys() & {each.version for each in plan.versions}
+        is_published = is_pushed or not (change.commit or unpublished)
+        return BroughtIn(plan, change, (*plan.notes, *later), is_pushed, is_published)
