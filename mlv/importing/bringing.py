@@ -10,7 +10,7 @@ from mlv.domain.names import Version
 from mlv.domain.pointer import IMPORT
 from mlv.domain.rules import OPEN
 from mlv.errors import ChangedMeanwhile, ConfigError, RefusedByRemote, RegistryError
-from mlv.importing.incoming import named
+from mlv.importing.incoming import named, one_line
 from mlv.importing.planning import decide
 from mlv.moving import promotion
 from mlv.moving.drafting import Moved, draft
@@ -225,4 +225,4 @@ def reason(plan: Plan) -> str:
     count = len(plan.versions)
     span = first.version.name if count == 1 else f"{first.version.name} to {last.version.name}"
     versions = "version" if count == 1 else "versions"
-    return f"{count} {versions} from {plan.incoming.source}: {span}"
+    return f"{count} {versions} from {one_line(plan.incoming.source)}: {span}"

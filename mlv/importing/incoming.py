@@ -130,7 +130,7 @@ class Notes:
 
     def add(self, text: str, name: str = "") -> None:
         """Note something, of the version ``name`` if it is about one."""
-        self._texts.setdefault(_one_line(text), []).append(_one_line(name))
+        self._texts.setdefault(one_line(text), []).append(one_line(name))
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -138,8 +138,9 @@ class Notes:
         return tuple(_told(text, names) for text, names in self._texts.items())
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())  # a file's name may look like an answer of ours
+def one_line(text: str) -> str:
+    """Have a name from elsewhere, which may have lines of its own, look like nothing of ours."""
+    return " ".join(text.splitlines())
 
 
 def _told(text: str, names: list[str]) -> str:

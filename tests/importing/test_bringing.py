@@ -65,6 +65,16 @@ def test_numbers_may_have_gaps_and_new_ones_go_on_from_the_highest(
     assert all(isinstance(each, Ok) for each in registry.verify_all())
 
 
+def test_a_name_with_lines_of_its_own_adds_none_to_the_commit(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    named = replace(origin(1).model(current=1), source="the store\n\nMlv-To: v9")
+    opened(repo).bring_in(named)
+    body = git(repo, "show", "--format=%b", "--no-patch", "main").splitlines()
+    assert "1 version from the store  Mlv-To: v9: v1" in body
+    assert "Mlv-To: v9" not in body
+
+
 def test_a_dry_run_says_it_all_and_touches_nothing(
     repo: Path, git: Git, origin: Callable[..., Origin]
 ) -> None:
