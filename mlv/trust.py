@@ -272,8 +272,11 @@ def problems(versions: Versions, tip: Tip | None, live: list[Pointer]) -> Iterat
         for number in {pointer.current, pointer.previous, pointer.staging}:
             if number is None:
                 continue
+            version = Version(pointer.model, number)
+            if number != pointer.current and versions.find(version) is None:
+                continue  # a bundle, or a shallow clone, may bring what is live alone
             try:
-                check_version(versions, policy, versions.record(Version(pointer.model, number)))
+                check_version(versions, policy, versions.record(version))
             except RegistryError as error:
                 yield error
 

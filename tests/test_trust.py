@@ -137,6 +137,13 @@ def test_what_is_signed_is_loaded_and_promoted(signed: Path) -> None:
     assert problems(signed) == ""
 
 
+def test_what_is_live_may_be_here_alone(reader: Path, git: Git) -> None:
+    git(reader, "tag", "--delete", "model-v1")
+    assert problems(reader) == ""
+    git(reader, "tag", "--delete", "model-v2")
+    assert "there is no version v2" in problems(reader)
+
+
 def test_without_the_policy_nothing_is_kept(repo: Path, write_model: Callable[..., Path]) -> None:
     registry = ModelRegistry(repo, notify=quiet)
     registry.register(write_model(repo.parent / "m.pkl", 1), None)
