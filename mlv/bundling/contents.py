@@ -30,6 +30,7 @@ _is_object = re.compile(rf"{OBJECTS}/([0-9a-f]{{2}})/([0-9a-f]{{30}}(?:\.dir)?)"
 class Contents(NamedTuple):
     """A bundle's registry branch and its tip, its versions' tag objects, and its files.
 
+    ``live`` are the tags of what else is live on the branch: their bytes did not come along.
     ``members`` are Git's first, then DVC's objects; ``lacking`` are outputs of pipelines of which
     nobody had a copy.
     """
@@ -37,8 +38,14 @@ class Contents(NamedTuple):
     branch: str
     commit: str
     versions: dict[Version, str]
+    live: dict[Version, str]
     members: Sequence[Member]
     lacking: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> dict[Version, str]:
+        """The tag objects of all versions that it tells of."""
+        return dict(sorted({**self.versions, **self.live}.items()))
 
     @property
     def objects(self) -> dict[str, Member]:
@@ -52,7 +59,7 @@ class Contents(NamedTuple):
 
     def refs(self) -> dict[str, str]:
         """Give what its Git part holds: object ids by ref."""
-        tags = {tag_ref(version): oid for version, oid in sorted(self.versions.items())}
+        tags = {tag_ref(version): oid for version, oid in self.tags.items()}
         return {f"refs/heads/{self.branch}": self.commit, **tags}
 
     def to_bytes(self) -> bytes:
@@ -62,6 +69,7 @@ class Contents(NamedTuple):
             "branch": self.branch,
             "commit": self.commit,
             "versions": {v.tag: oid for v, oid in sorted(self.versions.items())},
+            "live": {v.tag: oid for v, oid in sorted(self.live.items())},
             "lacking": sorted(self.lacking),
             "files": [member._asdict() for member in self.members],
         }
@@ -105,18 +113,20 @@ def parse(data: bytes) -> Contents:
 
 
 def _contents(document: dict[str, Any]) -> Contents:
-    versions = {Version.from_tag(tag): oid for tag, oid in document["versions"].items()}
+    versions, live = _tags(document["versions"]), _tags(document["live"])
     members = [Member(**each) for each in document["files"]]
     found = Contents(
         document["branch"],
         document["commit"],
-        {version: oid for version, oid in versions.items() if version},
+        versions,
+        live,
         members,
         tuple(document["lacking"]),
     )
-    oids = [found.commit, *found.versions.values()]
-    if None in versions or not found.versions or not all(map(_is_oid, oids)):
+    if not versions or not all(map(_is_oid, [found.commit, *found.tags.values()])):
         raise _wrong("it names no versions")
+    if versions.keys() & live.keys():
+        raise _wrong("it names a version twice")
     if not is_branch(found.branch):
         raise _wrong(f"{found.branch!r} is no branch")
     if not all(isinstance(path, str) for path in found.lacking):
@@ -127,6 +137,13 @@ def _contents(document: dict[str, Any]) -> Contents:
     if not members or paths != sorted(set(paths)):
         raise _wrong("its files are out of order, or there twice")
     return found
+
+
+def _tags(oids: dict[str, str]) -> dict[Version, str]:
+    found = {Version.from_tag(tag): oid for tag, oid in oids.items()}
+    if None in found:
+        raise _wrong("it names no versions")
+    return {version: oid for version, oid in found.items() if version}
 
 
 def _check(member: Member, *, is_git: bool) -> None:

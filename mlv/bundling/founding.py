@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlv.bundling.inside import absent, check_dvc, check_folders, live_on
+from mlv.bundling.inside import absent, check_dvc, check_folders
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, InvalidInput, WorkspaceError
 from mlv.store.disk import on_disk, remove_tree, sync_folder
@@ -120,13 +120,12 @@ def _arrive(
     inside = arrived.inside
     policy = accept(inside.versions, inside.tip)
     if policy.required:
-        for record in inside.records:
+        for record in (*inside.records, *inside.live):
             check_version(inside.versions, policy, record)
     check_dvc(inside)
     check_folders(inside)
-    for version in live_on(inside.versions, inside.tip):
-        if version not in arrived.contents.versions:
-            notify(absent(version))
+    for version in sorted(arrived.contents.live):
+        notify(absent(version))
     return arrived
 
 

@@ -40,11 +40,15 @@ _FETCH = (
 
 
 class Inside(NamedTuple):
-    """What a bundle's Git part says: its registry branch's tip, and its versions."""
+    """What a bundle's Git part says: its registry branch's tip, and its versions.
+
+    ``live`` are those that are live on the branch, and of which it holds the tag alone.
+    """
 
     versions: Versions
     tip: Tip
     records: list[Record]
+    live: list[Record]
 
     @property
     def git(self) -> Git:
@@ -80,12 +84,29 @@ def look_inside(folder: Path, pack: Path, contents: Contents, here: Git | None) 
     _check_sizes(versions, tip, contents)
     versions.config = _config(versions, tip, contents.branch)
     check_successor(versions, None, tip.commit)
-    return Inside(versions, tip, [_record(versions, contents, v) for v in contents.versions])
+    _check_live(versions, tip, contents)
+    records, live = (
+        [_record(versions, version, oid) for version, oid in tags.items()]
+        for tags in (contents.versions, contents.live)
+    )
+    return Inside(versions, tip, records, live)
 
 
-def _record(versions: Versions, contents: Contents, version: Version) -> Record:
+def _check_live(versions: Versions, tip: Tip, contents: Contents) -> None:
+    """Refuse a bundle by which it could not be told what the branch's folders should hold."""
+    live = set(live_on(versions, tip))
+    odd = sorted((live - contents.tags.keys()) | (contents.live.keys() - live))
+    if odd:
+        how = "is live" if odd[0] in live else "is not live"
+        raise IntegrityError(
+            f"{odd[0].tag} {how} on the bundle's branch, and its list says otherwise",
+            hint="nothing was brought. mlv did not write it so: ask who gave it to you",
+        )
+
+
+def _record(versions: Versions, version: Version, oid: str) -> Record:
     record = versions.record(version)
-    if record.tag.oid != contents.versions[version] or record.tag.message is None:
+    if record.tag.oid != oid or record.tag.message is None:
         raise IntegrityError(f"{version.tag} in the bundle is no tag that mlv made")
     return record
 
@@ -109,9 +130,9 @@ def _config(versions: Versions, tip: Tip, branch: str) -> configs.Config:
 def _check_sizes(versions: Versions, tip: Tip, contents: Contents) -> None:
     """Refuse a file without end where mlv reads a small one into memory."""
     commits: list[tuple[str, str | None]] = [(tip.commit, None)]
-    commits += [(f"{tag_ref(v)}^{{commit}}", v.model) for v in contents.versions]
+    commits += [(f"{tag_ref(v)}^{{commit}}", v.model) for v in contents.tags]
     names = [name for commit, _ in commits for name in (commit, f"{commit}^{{tree}}")]
-    names += [tag_ref(version) for version in contents.versions]
+    names += [tag_ref(version) for version in contents.tags]
     _refuse_large(versions.git, names)
     oids = {oid for commit, model in commits for oid in _files(versions, commit, model)}
     _refuse_large(versions.git, sorted(oids))
@@ -145,19 +166,12 @@ def _models(versions: Versions, commit: str) -> list[str]:
     return [folder_of(entry.name) for entry in entries if entry.mode == FOLDER_MODE]
 
 
-def check_folders(inside: Inside, here: Versions | None = None) -> None:
-    """Refuse a branch whose folders are not those of what is live: `dvc pull` goes by them.
-
-    What is live is looked up in the bundle, and ``here``.
-    """
-    known = {record.manifest.version: record for record in inside.records}
+def check_folders(inside: Inside) -> None:
+    """Refuse a branch whose folders are not those of what is live: `dvc pull` goes by them."""
+    known = {record.manifest.version: record for record in (*inside.records, *inside.live)}
     for version in live_on(inside.versions, inside.tip):
-        record = known.get(version)
-        if record is None and here and here.find(version):
-            record = here.record(version)
         try:
-            if record:
-                check_is_of(inside.versions, inside.tip, record)
+            check_is_of(inside.versions, inside.tip, known[version])
         except ConfigError as error:
             raise IntegrityError(
                 f"in the bundle, {error.message}",
@@ -173,8 +187,8 @@ def live_on(versions: Versions, tip: Tip) -> list[Version]:
 
 
 def absent(version: Version) -> str:
-    """Say of a version that is live that it did not come along."""
-    return f"{version.tag} is live by the bundle, and is neither in it nor here"
+    """Say of a version that is live that its bytes did not come along."""
+    return f"{version.tag} is live by the bundle, and its bytes are neither in it nor here"
 
 
 # What DVC would be told --------------------------------------------------------------------

@@ -18,24 +18,29 @@ from mlv.store.scratch import scratch
 from mlv.trust import accept, check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mlv.bundling.inside import Inside
     from mlv.bundling.unpacking import Arrived, Order
     from mlv.domain.names import Version
+    from mlv.store.dvc.cache import Cache
     from mlv.store.hashing import ProgressBar
-    from mlv.store.versions import Tip, Versions
+    from mlv.store.versions import Record, Tip, Versions
     from mlv.trust import Policy
 
 _REASON = "mlv: unbundle"
 
 
 class _Plan(NamedTuple):
-    """The versions to add, and where the registry branch goes from ``old``, if it does."""
+    """The versions to add, and whether the registry branch moves from ``tip``.
+
+    ``live`` are versions of which the tag alone is to be added, for the branch goes by them.
+    """
 
     new: tuple[Version, ...]
     known: tuple[Version, ...]
+    live: tuple[Version, ...]
     tip: Tip | None
     moves: bool
 
@@ -58,7 +63,7 @@ def join(
     ):
         places = Places(folder / "git", objects, dvc.cache, git, is_kept=not order.dry_run)
         arrived = take_apart(file, places, progress)
-        plan = _plan(versions, arrived, order, notify)
+        plan = _plan(versions, arrived, order, dvc.cache, notify)
         done = _summary(versions, arrived, plan)
         if order.dry_run:
             return done
@@ -85,30 +90,40 @@ def _summary(versions: Versions, arrived: Arrived, plan: _Plan) -> Unbundled:
 
 
 def _plan(
-    versions: Versions, arrived: Arrived, order: Order, notify: Callable[[str], None]
+    versions: Versions,
+    arrived: Arrived,
+    order: Order,
+    cache: Cache,
+    notify: Callable[[str], None],
 ) -> _Plan:
     """Decide, and refuse what may not be; nothing was changed by then."""
     tip = versions.tip()
-    new, known = _split(versions, arrived)
+    records, live = arrived.inside.records, arrived.inside.live
+    new, known = _split(versions, records)
     moves = order.branch and _moves(versions, tip, arrived)
     policy = accept(versions, tip)
+    lacking: tuple[Version, ...] = ()
     if moves:
+        lacking, _ = _split(versions, live)
+        records = [*records, *live]
         policy = _accept_there(versions, arrived.inside)
         before = versions.blob(tip.commit, ".dvc/config") if tip else None
         check_dvc(arrived.inside, before or b"")
-        check_folders(arrived.inside, versions)
-        _check_live(versions, tip, arrived, notify)
+        check_folders(arrived.inside)
+        _check_live(versions, tip, live, cache, notify)
     if policy.required:
-        for record in arrived.inside.records:
+        for record in records:
             check_version(arrived.inside.versions, policy, record)
-    return _Plan(new, known, tip, moves)
+    return _Plan(new, known, lacking, tip, moves)
 
 
-def _split(versions: Versions, arrived: Arrived) -> tuple[tuple[Version, ...], tuple[Version, ...]]:
+def _split(
+    versions: Versions, records: Iterable[Record]
+) -> tuple[tuple[Version, ...], tuple[Version, ...]]:
     """Tell new versions from those that are here; one that is another here is refused."""
     new: list[Version] = []
     known: list[Version] = []
-    for record in arrived.inside.records:
+    for record in records:
         version, theirs = record.manifest.version, record.tag
         ours = versions.find(version)
         found = versions.git.objects.read(tag_ref(version))
@@ -164,14 +179,18 @@ def _accept_there(versions: Versions, inside: Inside) -> Policy:
 
 
 def _check_live(
-    versions: Versions, tip: Tip | None, arrived: Arrived, notify: Callable[[str], None]
+    versions: Versions,
+    tip: Tip | None,
+    live: Iterable[Record],
+    cache: Cache,
+    notify: Callable[[str], None],
 ) -> None:
-    """Refuse a branch by which something goes live that is neither here nor in the bundle."""
-    inside = arrived.inside
-    here = set(live_on(versions, tip)) if tip else set()
-    serving = {version.model for version in here if versions.find(version)}
-    for version in live_on(inside.versions, inside.tip):
-        if version in arrived.contents.versions or versions.find(version):
+    """Refuse a branch by which ``live`` goes live in place of something whose bytes are here."""
+    here = [v for v in (live_on(versions, tip) if tip else []) if versions.find(v)]
+    serving = {version.model for version in here if _has(cache, versions.record(version))}
+    for record in live:
+        version = record.manifest.version
+        if _has(cache, record):
             continue
         said = absent(version)
         if version.model in serving:
@@ -181,6 +200,15 @@ def _check_live(
                 "here as it is",
             )
         notify(said)
+
+
+def _has(cache: Cache, record: Record) -> bool:
+    """Whether a version's bytes are here: its tag may be without them."""
+    md5s = [artifact.md5 for artifact in record.manifest.artifacts.values()]
+    try:
+        return not cache.missing(md5s, record.manifest.version.tag)
+    except IntegrityError:  # a listing that is damaged
+        return False
 
 
 # Doing it ----------------------------------------------------------------------------------
@@ -195,9 +223,10 @@ def _publish(
 ) -> Unbundled:
     """Make the tags, and bring the branch along; bytes are in the cache by then."""
     git, contents = versions.git, arrived.contents
-    refs = [ref for ref in contents.refs() if ref.startswith("refs/tags/") or plan.moves]
+    refs = contents.refs() if plan.moves else map(tag_ref, contents.versions)
     bring_git(git, arrived, refs)
-    updates = [RefUpdate(tag_ref(v), contents.versions[v], NO_OBJECT) for v in plan.new]
+    new = (*plan.new, *plan.live)
+    updates = [RefUpdate(tag_ref(v), contents.tags[v], NO_OBJECT) for v in new]
     follows = plan.moves and plan.tip is not None and plan.tip.local is not None
     if plan.moves and not follows:
         updates.append(RefUpdate(versions.local_ref, contents.commit, NO_OBJECT))

@@ -87,10 +87,7 @@ def bundle(
     target = _check_target(request.target)
     tip = versions.need_tip()
     records = _records(versions, tip, request.versions)
-    for live in live_on(versions, tip):
-        if versions.find(live):
-            check_is_of(versions, tip, versions.record(live))
-    _tell_absent(versions, tip, records, notify)
+    live = _live(versions, tip, records, notify)
     layout = versions.git.layout
     with (
         bytes_lock(layout.common_dir, shared=True),  # until they are in the file
@@ -103,7 +100,15 @@ def bundle(
         sums = _hash(found, progress)
         for record in records:
             check_artifacts(record, sums, found.files, "the DVC cache")
-        contents, sources = _contents(versions, tip, records, found, sums, folder)
+        contents = Contents(
+            versions.config.branch,
+            tip.commit,
+            _tags(records),
+            _tags(live),
+            (),
+            tuple(sorted(found.lacking)),
+        )
+        contents, sources = _with_files(contents, versions.git, found, sums, folder)
         pairs = list(zip(contents.members, sources, strict=True))
         with progress(f"writing {target.name}", contents.size) as advance:
             written = archive.write(target, contents.to_bytes(), pairs, advance)
@@ -133,33 +138,43 @@ def _records(versions: Versions, tip: Tip, named: Iterable[Version]) -> list[Rec
             hint=f"git fetch --unshallow {versions.config.remote}",
         )
     refuse_credentials(versions, tip.commit, versions.config.branch)
-    records = []
-    for version in sorted(set(named)):
-        record = versions.record(version)
-        check_trusted(versions, tip, record)
-        status = versions.pointer(tip, version.model).status_of(version.number)
-        if pointers.is_withdrawn(status):
-            raise StatusError(f"{version.tag} is {status}: it is not handed out", hint="mlv list")
-        if record.tag.message is None:
-            raise NotFound(
-                f"{version.tag} is a lightweight tag here: the one that was made is not",
-                hint=f"git fetch --force {versions.config.remote} tag {version.tag}",
-            )
-        refuse_credentials(versions, record.tag.commit, version.tag)
-        records.append(record)
-    return records
+    return [_record(versions, tip, version) for version in sorted(set(named))]
 
 
-def _tell_absent(
+def _record(versions: Versions, tip: Tip, version: Version) -> Record:
+    record = versions.record(version)
+    check_trusted(versions, tip, record)
+    status = versions.pointer(tip, version.model).status_of(version.number)
+    if pointers.is_withdrawn(status):
+        raise StatusError(f"{version.tag} is {status}: it is not handed out", hint="mlv list")
+    if record.tag.message is None:
+        raise NotFound(
+            f"{version.tag} is a lightweight tag here: the one that was made is not",
+            hint=f"git fetch --force {versions.config.remote} tag {version.tag}",
+        )
+    refuse_credentials(versions, record.tag.commit, version.tag)
+    return record
+
+
+def _live(
     versions: Versions, tip: Tip, records: Iterable[Record], notify: Callable[[str], None]
-) -> None:
-    """Tell which versions are live by the branch that goes along, and do not."""
-    inside = {record.manifest.version for record in records}
-    absent = [version for version in live_on(versions, tip) if version not in inside]
+) -> list[Record]:
+    """Read what else is live by the branch: its tag goes along, and not its bytes.
+
+    Without the tag nobody there could tell whether the branch's folder is that version's.
+    """
+    known = {record.manifest.version: record for record in records}
+    absent = []
+    for version in live_on(versions, tip):
+        if version not in known:
+            absent.append(_record(versions, tip, version))
+        check_is_of(versions, tip, known.get(version) or absent[-1])
     if absent:
-        tags = ", ".join(version.tag for version in absent)
-        names = " ".join(f"{version.model}@production" for version in absent)
-        notify(f"live on {versions.config.branch}, and not in the bundle: {tags} (add {names})")
+        names = [record.manifest.version for record in absent]
+        tags = ", ".join(version.tag for version in names)
+        add = " ".join(f"{version.model}@production" for version in names)
+        notify(f"live on {versions.config.branch}, and not in the bundle: {tags} (add {add})")
+    return absent
 
 
 def _gather(dvc: Dvc, tip: Tip, records: Iterable[Record], *, partial: bool) -> _Gathered:
@@ -229,19 +244,16 @@ def _hash(found: _Gathered, progress: ProgressBar) -> dict[str, Digest]:
 # Writing it down ---------------------------------------------------------------------------
 
 
-def _contents(
-    versions: Versions,
-    tip: Tip,
-    records: Iterable[Record],
-    found: _Gathered,
-    sums: dict[str, Digest],
-    folder: Path,
+def _tags(records: Iterable[Record]) -> dict[Version, str]:
+    return {record.manifest.version: record.tag.oid for record in records}
+
+
+def _with_files(
+    contents: Contents, git: Git, found: _Gathered, sums: dict[str, Digest], folder: Path
 ) -> tuple[Contents, list[list[Source]]]:
-    """List what goes in, and where each of its files comes from."""
-    oids = {record.manifest.version: record.tag.oid for record in records}
-    contents = Contents(versions.config.branch, tip.commit, oids, (), tuple(sorted(found.lacking)))
+    """List the files that go in, and where each comes from."""
     start = git_start(contents.refs())
-    pack = _pack(versions.git, contents.refs().values(), folder / "git")
+    pack = _pack(git, contents.refs().values(), folder / "git")
     members = [archive.member(GIT, [start, pack])]
     sources: list[list[Source]] = [[start, pack]]
     for md5 in sorted(found.files, key=object_path):

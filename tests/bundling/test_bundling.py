@@ -54,7 +54,7 @@ def test_an_empty_folder_becomes_a_registry_that_needs_nobody(
     notes: list[str] = []
     done = ModelRegistry.unbundle(made.file, folder, notify=notes.append)
     assert [version.tag for version in done.versions] == ["fraud-v2"]
-    assert notes == ["ranker-v1 is live by the bundle, and is neither in it nor here"]
+    assert notes == ["ranker-v1 is live by the bundle, and its bytes are neither in it nor here"]
     assert folder.stat().st_ino == inode  # whoever is in it stays in it
     registry = ModelRegistry(folder, "fraud")
     assert registry.current_version() == "v2"
@@ -62,7 +62,8 @@ def test_an_empty_folder_becomes_a_registry_that_needs_nobody(
     assert loaded["model"]["seed"] == 2
     assert (loaded["tokenizer"] / "vocab").read_text() == "vocab\n"
     assert git(folder, "status", "--porcelain") == ""
-    assert git(folder, "tag", "--list") == "fraud-v2"
+    assert git(folder, "tag", "--list").split() == ["fraud-v2", "ranker-v1"]
+    assert registry.status()["problems"] == []
     assert not (folder / ".mlv-unbundle").exists()
     git(folder, "checkout", "--quiet", "fraud-v2")
     dvc(folder, "pull")  # the remote does not answer, and need not
@@ -89,11 +90,17 @@ def test_the_same_versions_give_the_same_bytes_in_any_clone(
     again = made.registry.bundle("fraud-v2", file=tmp_path / "again.mlv")
     assert (tmp_path / "again.mlv").read_bytes() == made.file.read_bytes()
     git(tmp_path, "clone", "--quiet", "repo", "clone")
-    git(tmp_path / "clone", "tag", "--delete", "ranker-v1")
+    git(tmp_path / "clone", "tag", "--delete", "fraud-v1")
     shutil.copytree(made.repo / ".dvc" / "cache", tmp_path / "clone" / ".dvc" / "cache")
     git(tmp_path / "clone", "repack", "-a", "-d", "-f", "--quiet", "--depth=3")
     there = ModelRegistry(tmp_path / "clone", notify=quiet)
     assert there.bundle("fraud-v2", file=tmp_path / "there.mlv").sha256 == again.sha256
+    ModelRegistry.unbundle(made.file, tmp_path / "new", notify=quiet)
+    new = ModelRegistry(tmp_path / "new", notify=quiet)
+    assert new.bundle("fraud-v2", file=tmp_path / "new.mlv").sha256 == again.sha256
+    git(tmp_path / "clone", "tag", "--delete", "ranker-v1")
+    with pytest.raises(NotFound, match="there is no version v1 of 'ranker'"):
+        there.bundle("fraud-v2", file=tmp_path / "there.mlv")
 
 
 def test_a_folder_with_something_in_it_is_left_alone(made: Made, tmp_path: Path) -> None:
@@ -215,9 +222,31 @@ def test_nothing_goes_live_whose_bytes_are_not_here(
     made.registry.bundle("fraud@production", file=tmp_path / "fraud.mlv")
     ModelRegistry(made.repo, notify=notes.append).bundle("fraud-v2", file=tmp_path / "fraud.mlv")
     assert notes == ["live on main, and not in the bundle: ranker-v2 (add ranker@production)"]
-    with pytest.raises(NotFound, match="ranker-v2 is live by the bundle, and is neither in it"):
+    with pytest.raises(NotFound, match="ranker-v2 is live by the bundle, and its bytes are nei"):
         ModelRegistry.unbundle(tmp_path / "fraud.mlv", clone, notify=quiet)
     assert ModelRegistry(clone, "ranker").load()["model"]["seed"] == 3
+
+
+def test_a_tag_that_came_without_bytes_does_not_go_live_in_place_of_what_has_them(
+    made: Made, tmp_path: Path, write_model: Callable[..., Path]
+) -> None:
+    clone, file = tmp_path / "new", tmp_path / "next.mlv"
+    ModelRegistry.unbundle(made.file, clone, notify=quiet)  # of ranker-v1, the tag alone
+    ranker = ModelRegistry(made.repo, "ranker", notify=quiet)
+    for seed in (8, 9):
+        ranker.register(write_model(tmp_path / "model.pkl", seed), None)
+        ranker.promote("@latest")
+        made.registry.bundle("fraud@production", file=file)
+        notes: list[str] = []
+        ModelRegistry.unbundle(file, clone, notify=notes.append)
+        assert "its bytes are neither in it nor here" in notes[0]
+    ranker.bundle("@production", file=file)
+    ModelRegistry.unbundle(file, clone, notify=quiet)
+    ranker.rollback()
+    made.registry.bundle("fraud@production", file=file)
+    with pytest.raises(NotFound, match="ranker-v2 is live by the bundle"):
+        ModelRegistry.unbundle(file, clone, notify=quiet)
+    assert ModelRegistry(clone, "ranker").load()["model"]["seed"] == 9
 
 
 def test_edited_files_stop_the_branch_and_not_the_versions(made: Made, tmp_path: Path) -> None:

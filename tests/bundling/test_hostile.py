@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
+import subprocess
 import tarfile
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +83,10 @@ CHANGES: tuple[Callable[[dict[str, Any]], object], ...] = (
     lambda d: d["versions"].update({"fraud-v3": "HEAD"}),
     lambda d: d["versions"].update({"../fraud-v3": "0" * 40}),
     lambda d: d["versions"].clear(),
+    lambda d: d.pop("live"),
+    lambda d: d["live"].update(d["versions"]),
+    lambda d: d["live"].update({"fraud": "0" * 40}),
+    lambda d: d["live"].update({"fraud-v3": "HEAD"}),
     lambda d: d.update(branch="--force"),
     lambda d: d.update(branch="x:refs/hooks/post-checkout"),
     lambda d: d.update(branch=None),
@@ -189,12 +195,12 @@ def test_refs_that_the_list_does_not_name(
 
 
 def publish(forgery: Forgery, repo: Path, git: Git, file: Path) -> None:
-    """Bundle what the repository's branch and tag are now, as mlv itself would refuse to."""
-    forgery.document["versions"] = {"fraud-v2": git(repo, "rev-parse", "refs/tags/fraud-v2")}
-    refs = {
-        "refs/heads/main": git(repo, "rev-parse", "refs/heads/main"),
-        "refs/tags/fraud-v2": forgery.document["versions"]["fraud-v2"],
-    }
+    """Bundle what the repository's branch and tags are now, as mlv itself would refuse to."""
+    refs = {"refs/heads/main": git(repo, "rev-parse", "refs/heads/main")}
+    for key in ("versions", "live"):
+        for tag in forgery.document[key]:
+            refs[f"refs/tags/{tag}"] = git(repo, "rev-parse", f"refs/tags/{tag}")
+            forgery.document[key][tag] = refs[f"refs/tags/{tag}"]
     rewrite_git(forgery, repo, git, refs)
     forgery.write(file)
 
@@ -263,6 +269,46 @@ def test_a_folder_that_is_not_the_live_versions(
     assert ModelRegistry(tmp_path / "clone", "fraud").status()["problems"] == []
 
 
+def test_a_folder_of_what_is_live_and_was_left_out(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git
+) -> None:
+    """Nobody could tell whose the folder is if the tag did not come along."""
+    git(made.repo, "branch", "odd", "main^")  # where ranker is not live yet
+    git(tmp_path, "clone", "--quiet", "--branch=odd", "--no-tags", "repo", "clone")
+    git(tmp_path / "clone", "switch", "--quiet", "--create", "main")
+    git(tmp_path / "clone", "remote", "remove", "origin")
+    path = made.repo / "registry" / "ranker" / "model.pkl.dvc"
+    other = made.registry.get_manifest("fraud-v1")["artifacts"]["model"]["md5"]
+    mine = made.registry.get_manifest("ranker-v1")["artifacts"]["model"]["md5"]
+    path.write_text(path.read_text().replace(mine, other))
+    git(made.repo, "commit", "--quiet", "--no-verify", "--all", "--message", "Slip in another")
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    forgery.document["live"] = {}
+    publish(forgery, made.repo, git, tmp_path / "without.mlv")
+    for name, match in (
+        ("odd.mlv", r"in the bundle, registry/ranker/model\.pkl\.dvc on main is not that of"),
+        ("without.mlv", "ranker-v1 is live on the bundle's branch, and its list says otherwise"),
+    ):
+        refused(tmp_path / name, tmp_path, match)
+        with pytest.raises(IntegrityError, match=match):
+            ModelRegistry.unbundle(tmp_path / name, tmp_path / "clone", notify=quiet)
+    with pytest.raises(ConfigError, match=r"ranker/model\.pkl\.dvc on main is not that of ranker"):
+        made.registry.bundle("fraud-v2", file=tmp_path / "fraud.mlv")
+
+
+def test_another_tag_of_what_is_live_and_was_left_out(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git
+) -> None:
+    ModelRegistry.unbundle(made.file, tmp_path / "clone", notify=quiet)
+    forged = git(made.repo, "cat-file", "tag", "ranker-v1").replace("tagger Ada", "tagger Eve")
+    oid = git(made.repo, "hash-object", "-t", "tag", "-w", "--stdin", input=forged + "\n")
+    git(made.repo, "update-ref", "refs/tags/ranker-v1", oid)
+    git(made.repo, "commit", "--quiet", "--allow-empty", "--message", "Go on")
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    with pytest.raises(IntegrityError, match="ranker-v1 here is not the ranker-v1 of the bundle"):
+        ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "clone", notify=quiet)
+
+
 def test_a_cache_that_the_branch_puts_elsewhere_is_not_used(
     forgery: Forgery, made: Made, tmp_path: Path, git: Git
 ) -> None:
@@ -290,6 +336,34 @@ def test_what_must_be_signed_comes_in_signed_alone(
     refused(tmp_path / "unsigned.mlv", tmp_path, "the tag fraud-v2 is not signed")
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
+def test_what_is_live_and_was_left_out_must_be_signed_too(
+    made: Made,
+    tmp_path: Path,
+    git: Git,
+    write_model: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = tmp_path / "ada"
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)]
+    subprocess.run(argv, check=True)
+    for name, value in {"gpg.format": "ssh", "user.signingKey": key, "tag.gpgSign": "true"}.items():
+        git(made.repo, "config", name, str(value))
+    (made.repo / "signers").write_text(f"ada@example.com {key.with_suffix('.pub').read_text()}")
+    (made.repo / "mlv.yaml").write_text("require_signed: versions\nallowed_signers: signers\n")
+    git(made.repo, "add", "mlv.yaml", "signers")
+    git(made.repo, "commit", "--quiet", "--message", "Ask for signatures")
+    fraud = ModelRegistry(made.repo, "fraud", notify=quiet)
+    fraud.register(write_model(tmp_path / "model.pkl", 7), None)
+    fraud.promote("v3")
+    with pytest.raises(IntegrityError, match="the tag ranker-v1 is not signed"):
+        fraud.bundle("v3", file=tmp_path / "odd.mlv")
+    with monkeypatch.context() as patch:
+        patch.setattr("mlv.bundling.packing.check_trusted", lambda *_: None)
+        fraud.bundle("v3", file=tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, "the tag ranker-v1 is not signed")
+
+
 def test_a_clones_own_policy_holds_for_the_versions_alone(
     made: Made, tmp_path: Path, git: Git
 ) -> None:
@@ -302,4 +376,4 @@ def test_a_clones_own_policy_holds_for_the_versions_alone(
     git(clone, "commit", "--quiet", "--message", "Ask for signatures")
     with pytest.raises(IntegrityError, match="the tag fraud-v1 is not signed"):
         ModelRegistry.unbundle(tmp_path / "first.mlv", clone, branch=False, notify=quiet)
-    assert git(clone, "tag", "--list") == "fraud-v2"
+    assert git(clone, "tag", "--list").split() == ["fraud-v2", "ranker-v1"]
