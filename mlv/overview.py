@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlv.domain import pointer as pointers
@@ -10,15 +9,18 @@ from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
 from mlv.store.naming import FOLDER, POINTER, folder_of
+from mlv.store.objects import FOLDER_MODE
 from mlv.store.vanished import check_not_merged
 from mlv.store.versions import DIVERGED
 from mlv.trust import problems as trust_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from mlv.domain.pointer import Pointer
     from mlv.store.versions import Record, Tip, Versions
+
+_FOR_DVC = ("dvc.yaml", "dvc.lock")
 
 
 def overview(versions: Versions, model: str | None) -> dict[str, Any]:
@@ -67,8 +69,22 @@ def _pointer(
 
 def check_folder(versions: Versions, tip: Tip, pointer: Pointer) -> None:
     """Raise if the model's folder on the branch is not the live version's."""
-    if pointer.current is not None:
+    if pointer.current is None:
+        _check_not_for_dvc(versions, tip, [pointer.model])
+    else:
         check_is_of(versions, tip, versions.record(Version(pointer.model, pointer.current)))
+
+
+def check_folders(versions: Versions, tip: Tip, records: Iterable[Record]) -> None:
+    """Raise if DVC would bring anything below registry/ that is not live; all that is, is given."""
+    known = {record.manifest.version: record for record in records}
+    for model in versions.models_on(tip):
+        pointer = versions.pointer(tip, model)
+        if pointer.current is None:
+            check_folder(versions, tip, pointer)
+        else:
+            check_is_of(versions, tip, known[Version(model, pointer.current)])
+    check_beside(versions, tip)
 
 
 def check_is_of(versions: Versions, tip: Tip, live: Record) -> None:
@@ -86,6 +102,34 @@ def check_is_of(versions: Versions, tip: Tip, live: Record) -> None:
             hint=f"git log -p {versions.config.branch} -- {folder}/{odd[0]} shows who; revert it, "
             "or promote or stage a version: that writes the folder anew",
         )
+
+
+def check_beside(versions: Versions, tip: Tip) -> None:
+    """Raise if anything beside the models' folders has DVC bring something into registry/."""
+    entries = versions.entries(tip.commit, FOLDER) or []
+    _check_not_for_dvc(versions, tip, {e.name for e in entries} - {*versions.models_on(tip)})
+
+
+def _check_not_for_dvc(versions: Versions, tip: Tip, names: Collection[str]) -> None:
+    """Raise if these, of what lies in registry/, hold anything by which DVC goes."""
+    entries = versions.entries(tip.commit, FOLDER) or []
+    left = [(f"{FOLDER}/{entry.name}", entry) for entry in entries if entry.name in names]
+    seen = set()  # a few trees that hold each other many times make paths without end
+    while left:
+        path, entry = left.pop()
+        if entry.mode == FOLDER_MODE:
+            if entry.oid not in seen:
+                seen.add(entry.oid)
+                inside = versions.git.objects.read_tree(entry.oid) or []
+                left += [(f"{path}/{each.name}", each) for each in inside]
+        elif entry.name.endswith(".dvc") or entry.name in _FOR_DVC:
+            branch = versions.config.branch
+            raise ConfigError(
+                f"{path} on {branch} is of no version that is live, and dvc pull goes by it: it "
+                "was put there by hand",
+                hint=f"git log -p {branch} -- {path} shows who; git rm it, or git mv it elsewhere: "
+                f"{FOLDER}/ is mlv's",
+            )
 
 
 def check_guard(versions: Versions, tip: Tip) -> None:
@@ -107,9 +151,9 @@ def _branch_problems(versions: Versions, tip: Tip | None) -> Iterator[RegistryEr
             hint=f"git fetch {config.remote} {config.branch}",
         )
         return
-    for check in (partial(check_not_merged, versions), partial(check_guard, versions)):
+    for check in (check_not_merged, check_guard, check_beside):
         try:
-            check(tip)
+            check(versions, tip)
         except RegistryError as error:
             yield error
     theirs = f"{config.remote}/{config.branch}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mlv.domain.findings import Edited, Missing, Moved, NotHere, Unpublished, Untrusted
 from mlv.domain.names import Version
 from mlv.errors import IntegrityError, RegistryError
-from mlv.overview import check_folder, check_guard
+from mlv.overview import check_beside, check_folder, check_guard
 from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
 from mlv.store.naming import EVERY_TAG, folder_of, tag_ref, version_of
@@ -34,9 +33,9 @@ def check_branch(
     if tip is None:
         return live, [NotHere(name, "the registry branch is not here", "git fetch brings it")]
     found: list[Outcome] = []
-    for check in (partial(check_not_merged, versions), partial(check_guard, versions)):
+    for check in (check_not_merged, check_guard, check_beside):
         try:
-            check(tip)
+            check(versions, tip)
         except RegistryError as error:
             found.append(Edited(name, error.message, error.hint))
     for each in versions.models_on(tip):

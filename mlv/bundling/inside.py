@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlv import overview
 from mlv.bundling.contents import git_start
 from mlv.domain.dvcconfig import dangers
 from mlv.domain.names import Version
 from mlv.errors import ConfigError, IntegrityError, ProgramError
-from mlv.overview import check_is_of
 from mlv.sharing.pushcheck import check_successor
 from mlv.store import config as configs
 from mlv.store.bare import make_aside
@@ -168,16 +168,14 @@ def _models(versions: Versions, commit: str) -> list[str]:
 
 def check_folders(inside: Inside) -> None:
     """Refuse a branch whose folders are not those of what is live: `dvc pull` goes by them."""
-    known = {record.manifest.version: record for record in (*inside.records, *inside.live)}
-    for version in live_on(inside.versions, inside.tip):
-        try:
-            check_is_of(inside.versions, inside.tip, known[version])
-        except ConfigError as error:
-            raise IntegrityError(
-                f"in the bundle, {error.message}",
-                hint="nothing was brought. Where it was made, mlv status says how to mend it; then "
-                "bundle it anew",
-            ) from error
+    try:
+        overview.check_folders(inside.versions, inside.tip, [*inside.records, *inside.live])
+    except ConfigError as error:
+        raise IntegrityError(
+            f"in the bundle, {error.message}",
+            hint="nothing was brought. Where it was made, mlv status says how to mend it; then "
+            "bundle it anew",
+        ) from error
 
 
 def live_on(versions: Versions, tip: Tip) -> list[Version]:

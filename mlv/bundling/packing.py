@@ -11,7 +11,7 @@ from mlv.bundling.contents import GIT, Contents, git_start, object_path
 from mlv.bundling.inside import live_on
 from mlv.domain import pointer as pointers
 from mlv.errors import ConfigError, InvalidInput, NotFound, StatusError
-from mlv.overview import check_is_of
+from mlv.overview import check_folders
 from mlv.sharing.objects import refuse_credentials, whose
 from mlv.store.bare import make_aside
 from mlv.store.disk import on_disk
@@ -88,6 +88,7 @@ def bundle(
     tip = versions.need_tip()
     records = _records(versions, tip, request.versions)
     live = _live(versions, tip, records, notify)
+    check_folders(versions, tip, [*records, *live])
     layout = versions.git.layout
     with (
         bytes_lock(layout.common_dir, shared=True),  # until they are in the file
@@ -163,18 +164,13 @@ def _live(
 
     Without the tag nobody there could tell whether the branch's folder is that version's.
     """
-    known = {record.manifest.version: record for record in records}
-    absent = []
-    for version in live_on(versions, tip):
-        if version not in known:
-            absent.append(_record(versions, tip, version))
-        check_is_of(versions, tip, known.get(version) or absent[-1])
+    inside = {record.manifest.version for record in records}
+    absent = [version for version in live_on(versions, tip) if version not in inside]
     if absent:
-        names = [record.manifest.version for record in absent]
-        tags = ", ".join(version.tag for version in names)
-        add = " ".join(f"{version.model}@production" for version in names)
-        notify(f"live on {versions.config.branch}, and not in the bundle: {tags} (add {add})")
-    return absent
+        tags = ", ".join(version.tag for version in absent)
+        names = " ".join(f"{version.model}@production" for version in absent)
+        notify(f"live on {versions.config.branch}, and not in the bundle: {tags} (add {names})")
+    return [_record(versions, tip, version) for version in absent]
 
 
 def _gather(dvc: Dvc, tip: Tip, records: Iterable[Record], *, partial: bool) -> _Gathered:

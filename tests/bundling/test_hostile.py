@@ -296,6 +296,46 @@ def test_a_folder_of_what_is_live_and_was_left_out(
         made.registry.bundle("fraud-v2", file=tmp_path / "fraud.mlv")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "registry/new/model.pkl.dvc",
+        "registry/evil.pkl.dvc",
+        "registry/Odd.Name/deeper/model.pkl.dvc",
+        "registry/staged/dvc.yaml",
+    ],
+)
+def test_what_dvc_would_bring_beside_what_is_live(
+    forgery: Forgery,
+    made: Made,
+    tmp_path: Path,
+    git: Git,
+    write_model: Callable[..., Path],
+    path: str,
+) -> None:
+    staged = ModelRegistry(made.repo, "staged", notify=quiet)
+    staged.register(write_model(tmp_path / "model.pkl", 7), None)
+    staged.stage("v1")
+    (made.repo / "registry" / "fraud.md").write_text("# Frauds\n")  # as people may
+    git(made.repo, "add", "registry/fraud.md")
+    git(made.repo, "commit", "--quiet", "--message", "Say what it is")
+    made.registry.bundle("fraud-v2", file=tmp_path / "fraud.mlv")
+    ModelRegistry.unbundle(tmp_path / "fraud.mlv", tmp_path / "clone", notify=quiet)
+    (made.repo / path).parent.mkdir(parents=True, exist_ok=True)
+    (made.repo / path).write_text(git(made.repo, "show", "fraud-v1:registry/fraud/model.pkl.dvc"))
+    git(made.repo, "add", "--force", path)
+    git(made.repo, "commit", "--quiet", "--no-verify", "--message", "Slip in another")
+    said = f"{path} on main is of no version that is live, and dvc pull goes by it"
+    with pytest.raises(ConfigError, match=said):
+        made.registry.bundle("fraud-v2", file=tmp_path / "fraud.mlv")
+    assert [said in each["message"] for each in made.registry.status()["problems"]] == [True]
+    assert [said in str(each) for each in made.registry.verify_all()].count(True) == 1
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, f"in the bundle, {said}")
+    with pytest.raises(IntegrityError, match=f"in the bundle, {said}"):
+        ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "clone", notify=quiet)
+
+
 def test_another_tag_of_what_is_live_and_was_left_out(
     forgery: Forgery, made: Made, tmp_path: Path, git: Git
 ) -> None:
