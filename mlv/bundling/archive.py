@@ -7,6 +7,7 @@ holds no link, no path, no size and no second copy of anything that the list doe
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import tarfile
@@ -31,6 +32,7 @@ _CHUNK = 1024 * 1024
 _LARGEST_LIST = 64 * 1024 * 1024  # bytes; some hundred thousand files
 _END = bytes(2 * _BLOCK)
 _PART = ".mlv-part"
+_MOST = 40  # characters of a file's name, so that a longer one is none too long
 _DEAD = 600.0  # seconds since its last byte, after which nobody writes a file any more
 
 Source = bytes | Path
@@ -135,10 +137,11 @@ def _chunks(sources: list[Source]) -> Iterator[bytes]:
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """Give a name beside a file, and leave nothing there; what killed ones left goes as well."""
-    for left in target.parent.glob(f".{target.name}.*{_PART}"):
+    start = f".{target.name[:_MOST]}."
+    for left in target.parent.glob(f"{glob.escape(start)}*{_PART}"):
         if time.time() - left.stat().st_mtime > _DEAD:
             left.unlink(missing_ok=True)
-    path = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_PART}")
+    path = target.with_name(f"{start}{uuid.uuid4().hex}{_PART}")
     try:
         yield path
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tarfile
 from typing import TYPE_CHECKING
@@ -308,6 +309,17 @@ def test_a_file_that_is_no_bundle_is_not_overwritten(made: Made, tmp_path: Path)
     with pytest.raises(InvalidInput, match="exists, and is no bundle"):
         made.registry.bundle("fraud-v2", file=letter)
     assert letter.read_text() == "Dear Bob"
+
+
+@pytest.mark.parametrize("name", ["a**b.mlv", "[a-z]?.mlv", "n" * 250])
+def test_a_file_may_be_called_anything(made: Made, tmp_path: Path, name: str) -> None:
+    made.registry.bundle("fraud-v2", file=tmp_path / name)
+    assert (tmp_path / name).read_bytes() == made.file.read_bytes()
+    left = tmp_path / f".{name[:40]}.1.mlv-part"  # of one that was killed long ago
+    left.touch()
+    os.utime(left, (0, 0))
+    made.registry.bundle("fraud-v2", file=tmp_path / name)
+    assert not left.exists()
 
 
 # The commands ------------------------------------------------------------------------------
