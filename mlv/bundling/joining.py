@@ -160,7 +160,7 @@ def _moves(versions: Versions, tip: Tip | None, arrived: Arrived) -> bool:
         return True
     git = arrived.inside.git  # which sees the objects of both
     if git.is_ancestor(theirs.commit, tip.commit):
-        return tip.local is None
+        return False
     if git.is_first_ancestor(tip.commit, theirs.commit):
         return True
     raise ChangedMeanwhile(

@@ -210,6 +210,21 @@ def test_a_branch_that_went_another_way_is_left_as_it_is(
     assert registry.load("v3")["model"]["seed"] == 7
 
 
+def test_an_older_bundle_makes_no_branch_where_the_remotes_alone_is_here(
+    made: Made, tmp_path: Path, git: Git
+) -> None:
+    ModelRegistry(made.repo, "fraud", notify=quiet).rollback()
+    git(tmp_path, "clone", "--quiet", "repo", "clone")
+    clone = tmp_path / "clone"
+    git(clone, "switch", "--quiet", "--detach")
+    git(clone, "branch", "--quiet", "--delete", "--force", "main")
+    refs = refs_of(clone, git)
+    done = ModelRegistry.unbundle(made.file, clone, notify=quiet)
+    assert (done.versions, done.commit, done.objects > 0) == ((), None, True)
+    assert refs_of(clone, git) == refs
+    assert ModelRegistry(clone, "fraud", notify=quiet).current_version() == "v1"
+
+
 def test_nothing_goes_live_whose_bytes_are_not_here(
     made: Made, tmp_path: Path, write_model: Callable[..., Path]
 ) -> None:
