@@ -248,7 +248,7 @@ def _follow(versions: Versions, tip: Tip, commit: str, notify: Callable[[str], N
         raise WorkspaceError(
             f"the versions are here, and {versions.config.branch} stays where it is: "
             f"{error.message}",
-            hint="git status says more; the same command goes on from there",
+            hint=f"{error.hint or 'git status says more'}; the same command goes on from there",
         ) from error
     for note in notes:
         notify(note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlv.store.objects import Object
 
 NO_OBJECT = "0" * 40
+_MOST_NAMED = 3
 _NAME = ("for-each-ref", "--sort=-refname", "--format=%(objectname) %(refname)")
 _READ = ("cat-file", "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)", "--buffer")
 # In the common directory: what an mlv that is publishing has begun (`store.publishing`).
@@ -271,13 +273,24 @@ def failed(argv: tuple[str, ...], result: process.Result) -> ProgramError:
     said = [line for line in result.stderr.strip().splitlines() if line.strip()]
     what = next((line for line in said if line.startswith(("fatal:", "error:"))), "")
     what = what or (said[-1] if said else f"exit code {result.code}")
+    files = _files_after(what, said)
     return ProgramError(
-        f"git {argv[1]} failed: {what.removeprefix('fatal: ').removeprefix('error: ')}",
+        f"git {argv[1]} failed: {what.removeprefix('fatal: ').removeprefix('error: ')}{files}",
         hint=_hint(result.stderr),
         argv=argv,
         code=result.code,
         stderr=result.stderr,
     )
+
+
+def _files_after(line: str, said: list[str]) -> str:
+    """Give the files that git lists, each on a line of its own, after one that announces them."""
+    if not line.endswith(":"):
+        return ""
+    after = said[said.index(line) + 1 :]
+    files = [each.strip() for each in itertools.takewhile(lambda each: each[0] == "\t", after)]
+    more = len(files) - _MOST_NAMED
+    return f" {', '.join(files[:_MOST_NAMED])}" + (f" and {more} more" if more > 0 else "")
 
 
 _ELSE = "nothing was changed; git's own words say what it needs"
@@ -294,6 +307,7 @@ _HINTS = (
     ("gpg failed", "signing is switched on in your git configuration, and failed"),
     ("public key", "signing is switched on in your git configuration: see user.signingKey"),
     ("private key", "signing is switched on in your git configuration: see user.signingKey"),
+    ("would be overwritten by", "commit what was edited there, or put it aside (git stash)"),
     ("aborted by hook", "a hook of this repository said no"),
 )
 

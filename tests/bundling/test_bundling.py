@@ -273,8 +273,10 @@ def test_edited_files_stop_the_branch_and_not_the_versions(made: Made, tmp_path:
     fraud.bundle("fraud-v1", "fraud-v2", file=tmp_path / "second.mlv")
     pointer = clone / "registry" / "fraud" / "pointer.json"
     pointer.write_text("{}")
-    with pytest.raises(WorkspaceError, match="main stays where it is"):
+    with pytest.raises(WorkspaceError, match="main stays where it is") as refused:
         ModelRegistry.unbundle(tmp_path / "second.mlv", clone, notify=quiet)
+    assert refused.value.message.endswith("overwritten by merge: registry/fraud/pointer.json")
+    assert "commit what was edited there, or put it aside" in refused.value.hint
     assert pointer.read_text() == "{}"
     assert ModelRegistry(clone, "fraud").record("v1").manifest.version.tag == "fraud-v1"
 
