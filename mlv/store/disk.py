@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 # Errors of the file system itself, and what to do about each.
 DISK_ERRORS = {
     errno.ENOSPC: "free some space, then run the command again",
-    errno.EFBIG: "nothing was registered: files of that size are not allowed here (ulimit -f)",
+    errno.EFBIG: "files of that size are not allowed here (ulimit -f)",
     errno.EDQUOT: "free some space, then run the command again",
     errno.EACCES: "this user may not: see its permissions, then try again",
     errno.EPERM: "this user may not: see its permissions, then try again",
     errno.EROFS: "it is read-only here: use a copy that can be written",
 }
+# What is wrong with a path that somebody chose, in any command.
+_PATH_ERRORS = {
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EEXIST: "something else is there: move it away, or choose another name",
+    errno.ENOTDIR: "a part of that path is a file and no folder: choose another",
+    errno.EISDIR: "a folder is there: choose another name",
+}
+_ELSE = "look at that path, then run the command again"
 
 
 @contextlib.contextmanager
@@ -39,9 +47,7 @@ def storage_error(error: OSError, path: Path | None = None) -> StorageError:
     where = error.filename or path or ""
     return StorageError(
         f"{where}: {error.strerror or error}".lstrip(": "),
-        hint=DISK_ERRORS.get(
-            error.errno or 0, "nothing was registered or overwritten: look at that path"
-        ),
+        hint={**DISK_ERRORS, **_PATH_ERRORS}.get(error.errno or 0, _ELSE),
     )
 
 

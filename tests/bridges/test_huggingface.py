@@ -120,6 +120,23 @@ def test_written_again_it_is_the_same_and_what_is_not_ours_stays(
     assert not first["model"].exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("file", "something else is there"),
+        ("file/below", "a part of that path is a file"),
+        ("n" * 300, "choose a shorter name"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_told_as_what_it_is(
+    registry: ModelRegistry, tmp_path: Path, path: str, hint: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError) as refused:
+        huggingface.write_folder(registry, "v1", tmp_path / path)
+    assert refused.value.hint.startswith(hint)
+
+
 def test_nothing_is_written_through_a_link_or_half(
     registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

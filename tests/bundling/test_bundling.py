@@ -18,6 +18,7 @@ from mlv import (
     ModelRegistry,
     NotFound,
     StatusError,
+    StorageError,
     WorkspaceError,
 )
 from tests.bundling.conftest import quiet
@@ -337,6 +338,12 @@ def test_a_file_may_be_called_anything(made: Made, tmp_path: Path, name: str) ->
     os.utime(left, (0, 0))
     made.registry.bundle("fraud-v2", file=tmp_path / name)
     assert not left.exists()
+
+
+def test_a_name_that_is_too_long_is_called_so(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="File name too long") as refused:
+        made.registry.bundle("fraud-v2", file=tmp_path / ("n" * 300))
+    assert refused.value.hint == "choose a shorter name"
 
 
 # The commands ------------------------------------------------------------------------------
