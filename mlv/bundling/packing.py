@@ -95,19 +95,17 @@ def bundle(
         scratch(layout.common_dir / SCRATCH) as folder,
         open_dvc(layout) as dvc,
     ):
-        found = _gather(dvc, tip, records, partial=request.partial)
-        for lacking in sorted(found.lacking):
-            notify(f"{lacking} is not in the bundle: nobody has it")
+        outputs = dvc.outputs(tip.commit)
+        _check_outputs(versions, tip, outputs, [*records, *live])
+        found = _gather(dvc, outputs, records, partial=request.partial)
+        lacking = tuple(sorted(found.lacking))
+        for path in lacking:
+            notify(f"{path} is not in the bundle: nobody has it")
         sums = _hash(found, progress)
         for record in records:
             check_artifacts(record, sums, found.files, "the DVC cache")
         contents = Contents(
-            versions.config.branch,
-            tip.commit,
-            _tags(records),
-            _tags(live),
-            (),
-            tuple(sorted(found.lacking)),
+            versions.config.branch, tip.commit, _tags(records), _tags(live), (), lacking
         )
         contents, sources = _with_files(contents, versions.git, found, sums, folder)
         pairs = list(zip(contents.members, sources, strict=True))
@@ -173,8 +171,31 @@ def _live(
     return [_record(versions, tip, version) for version in absent]
 
 
-def _gather(dvc: Dvc, tip: Tip, records: Iterable[Record], *, partial: bool) -> _Gathered:
-    """Have every object that the versions' trees and the branch's name in the cache.
+def _check_outputs(
+    versions: Versions, tip: Tip, outputs: Iterable[Output], records: Iterable[Record]
+) -> None:
+    """Refuse an output that a file elsewhere puts into registry/, where versions alone are."""
+    live, branch = live_on(versions, tip), versions.config.branch
+    ours = {
+        f"{folder_of(record.manifest.version.model)}/{artifact.path}"
+        for record in records
+        if record.manifest.version in live
+        for artifact in record.manifest.artifacts.values()
+    }
+    for output in outputs:
+        if output.path.startswith(f"{FOLDER}/") and output.path not in ours:
+            raise ConfigError(
+                f"on {branch}, dvc pull would bring {output.path}, which is of no version that is "
+                "live",
+                hint=f"git grep {FOLDER}/ {branch} -- '*.dvc' '*dvc.yaml' may show which file says "
+                f"so: have it put elsewhere, for {FOLDER}/ is mlv's",
+            )
+
+
+def _gather(
+    dvc: Dvc, outputs: Iterable[Output], records: Iterable[Record], *, partial: bool
+) -> _Gathered:
+    """Have every object that the versions' trees and the branch's ``outputs`` name in the cache.
 
     Of the branch's models, those versions alone.
     """
@@ -197,7 +218,7 @@ def _gather(dvc: Dvc, tip: Tip, records: Iterable[Record], *, partial: bool) -> 
                 hint="dvc repro or dvc commit makes it; --partial goes without",
             )
         found.lacking.update(lacking)
-    for output in dvc.outputs(tip.commit):
+    for output in outputs:
         if not output.path.startswith(f"{FOLDER}/") and not _bring(dvc, output, found):
             found.lacking.add(output.path)
     return found

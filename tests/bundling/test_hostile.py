@@ -336,6 +336,19 @@ def test_what_dvc_would_bring_beside_what_is_live(
         ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "clone", notify=quiet)
 
 
+def test_an_output_that_a_file_elsewhere_puts_beside_what_is_live(
+    made: Made, tmp_path: Path, git: Git
+) -> None:
+    text = git(made.repo, "show", "fraud-v1:registry/fraud/model.pkl.dvc")
+    path = made.repo / "data" / "odd.dvc"
+    path.parent.mkdir()
+    path.write_text(text.replace("path: model.pkl", "path: ../registry/new/model.pkl"))
+    git(made.repo, "add", "data")
+    git(made.repo, "commit", "--quiet", "--message", "Slip in another")
+    with pytest.raises(ConfigError, match=r"dvc pull would bring registry/new/model\.pkl"):
+        made.registry.bundle("fraud-v2", file=tmp_path / "odd.mlv")
+
+
 def test_another_tag_of_what_is_live_and_was_left_out(
     forgery: Forgery, made: Made, tmp_path: Path, git: Git
 ) -> None:
