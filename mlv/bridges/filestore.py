@@ -36,7 +36,7 @@ _KEYS = {
 }  # fmt: skip
 _NUMBER = re.compile(r"v0*([1-9][0-9]{0,8})", re.ASCII)
 _LIKE_A_VERSION = re.compile(r"v[0-9]+", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # SHA-1 or SHA-256
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST = 10_000_000  # bytes of a JSON file
 # What such registries call a status, besides mlv's own words.

@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from mlv.sharing.share import Fetched, Share
     from mlv.store.config import ModelConfig
     from mlv.store.dvc.repository import Dvc
+    from mlv.store.git import Git
     from mlv.store.hashing import ProgressBar
     from mlv.store.versions import Tip, Versions
 
-_is_id = re.compile(r"[0-9a-f]{7,40}").fullmatch  # of a commit: a branch's name means another here
+_is_id = re.compile(r"[0-9a-f]{7,64}").fullmatch  # of a commit: a branch's name means another here
 
 
 class Way(NamedTuple):
@@ -116,14 +117,12 @@ def _check_key(versions: Versions) -> None:
 
 def _register(dvc: Dvc, versions: Versions, each: Planned, parent: str, way: Way) -> Registered:
     git, incoming = versions.git, each.incoming
-    named = incoming.commit or ""
-    known = git.objects.read(f"{named}^{{commit}}") if _is_id(named) else None
     by = incoming.registered_by or git.identity().rpartition(" ")[0].rpartition(" ")[0]
     past = Past(
         each.version.number,
         incoming.registered_at,
         by,
-        known.oid if known and known.kind == COMMIT else parent,
+        _trained_from(git, incoming.commit or "") or parent,
         {role: stated for role, stated in incoming.checksums.items() if stated},
     )
     with scratch(dvc.cache.scratch_folder) as folder:
@@ -132,6 +131,14 @@ def _register(dvc: Dvc, versions: Versions, each: Planned, parent: str, way: Way
             each.version.model, sources, incoming.metrics, incoming.all_metadata
         )._replace(past=past)
         return register_with(dvc, versions, request, way.config, way.progress)
+
+
+def _trained_from(git: Git, named: str) -> str | None:
+    """Find the commit of an id, which may be abbreviated; None where it is not here."""
+    known = git.objects.read(f"{named}^{{commit}}") if _is_id(named) else None
+    # Git takes 20251101 for the tag of that name before it takes it for an id.
+    is_it = known is not None and known.kind == COMMIT and known.oid.startswith(named)
+    return known.oid if known and is_it else None
 
 
 # What is live ------------------------------------------------------------------------------

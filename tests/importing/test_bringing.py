@@ -129,6 +129,21 @@ def test_what_is_no_commits_id_names_no_commit_it_was_trained_from(
     assert git(repo, "rev-parse", "fraud-v2^") == here
 
 
+def test_a_ref_that_looks_like_an_abbreviated_id_names_no_commit(
+    repo: Path, git: Git, origin: Callable[..., Origin]
+) -> None:
+    git(repo, "checkout", "--quiet", "-b", "side")
+    git(repo, "commit", "--quiet", "--allow-empty", "--message", "Of whoever imports")
+    git(repo, "tag", "20251101")
+    git(repo, "tag", "-m", "Annotated", "20251102")
+    git(repo, "branch", "deadbee")
+    versions = zip(origin(1, 2, 3).versions, ("20251101", "20251102", "deadbee"), strict=True)
+    come = tuple(replace(version, commit=name) for version, name in versions)
+    opened(repo).bring_in(IncomingModel("elsewhere", come))
+    main = git(repo, "rev-parse", "main")
+    assert [git(repo, "rev-parse", f"fraud-v{n}^") for n in (1, 2, 3)] == [main] * 3
+
+
 def test_what_was_decided_since_stands_when_more_comes_in(
     repo: Path, origin: Callable[..., Origin]
 ) -> None:
