@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from hashlib import sha256
@@ -13,7 +14,7 @@ from mlv.store.disk import on_disk
 from mlv.store.scratch import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mlv.domain.manifest import Manifest
     from mlv.registry import ModelRegistry
@@ -67,8 +68,8 @@ def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) 
     try:
         with (
             scratch(folder / ".scratch") as aside,
-            wandb.init(
-                project=project or model, id=f"mlv-{tag}", name=tag, resume="allow",
+            _run(
+                wandb, project=project or model, id=f"mlv-{tag}", name=tag, resume="allow",
                 job_type="export", dir=str(folder), settings=settings, reinit="create_new",
             ) as run,
         ):  # fmt: skip
@@ -89,6 +90,19 @@ def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) 
         tag, name, artifact.digest, tuple(aliases), tuple(datasets), f"mlv-{tag}",
         Path(where).parent,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _run(wandb: Any, **how: Any) -> Iterator[Any]:
+    """Log to a run, which failed if anything does; W&B's own ``with`` prints a traceback then."""
+    run = wandb.init(**how)
+    try:
+        yield run
+    except BaseException:
+        with contextlib.suppress(Exception):  # what went wrong first is what is told
+            run.finish(exit_code=1)
+        raise
+    run.finish()
 
 
 def _need_on(run: Any, tag: str) -> None:

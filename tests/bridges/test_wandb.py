@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wandb.proto import wandb_internal_pb2
 
-from mlv import ConfigError, ModelRegistry
+from mlv import ConfigError, ModelRegistry, RegistryError
 from mlv.bridges import wandb as bridge
 
 if TYPE_CHECKING:
@@ -125,3 +125,23 @@ def test_a_mode_in_which_nothing_is_kept_is_said_so(
     done = mlv(registry.path, "export", "wandb", "v1", env={"WANDB_MODE": mode})
     assert (done.returncode, said in done.stderr) == (1, True), done.stderr
     assert "fraud-v1" not in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb.*")
+@pytest.mark.parametrize("error", [OSError("no room"), TypeError("no such type")])
+def test_what_fails_while_it_logs_is_one_error_and_a_run_that_failed(
+    registry: ModelRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(bridge, "_artifact", fail)
+    with pytest.raises(RegistryError, match=str(error)):
+        bridge.export(registry, ["v1"], None)
+    assert "Traceback" not in capfd.readouterr().err
+    [file] = registry.path.glob(".git/mlv/.wandb/wandb/offline-run-*/*.wandb")
+    assert [r.exit.exit_code for r in records(file) if r.HasField("exit")] == [1]
