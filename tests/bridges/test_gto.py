@@ -213,6 +213,19 @@ def test_an_artifact_without_a_place_is_given_one_or_left_out(
         pass
 
 
+def test_labels_whose_aliases_fill_the_memory_are_not_read(repo: Path, git: Run, dvc: Run) -> None:
+    made = Artifacts(repo, git, dvc)
+    made.version("v1.0.0")
+    labels = ["&a0 [x, x, x, x, x, x, x, x, x]"]
+    labels += [f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    lines = ["artifacts:", "  fraud:", "    path: models/model.pkl", "    labels:"]
+    (repo / "dvc.yaml").write_text("\n".join([*lines, *(f"    - {each}" for each in labels), ""]))
+    git(repo, "commit", "--quiet", "--all", "--message", "Label it")
+    git(repo, "tag", "-m", "Without GTO, which would hang", "fraud@v1.1.0")
+    with pytest.raises(NotFound, match=r"at the commit of fraud@v1.1.0 says where"), found(repo):
+        pass
+
+
 # Tags alone ----------------------------------------------------------------------------------
 
 
