@@ -75,7 +75,7 @@ def _folders(store: Path, notes: Notes) -> list[Path]:
     for path in sorted(store.iterdir()):
         match = _NUMBER.fullmatch(path.name)
         if match is None and _LIKE_A_VERSION.fullmatch(path.name):
-            raise InvalidInput(f"{path} has no number of a version", hint="versions start at v1")
+            raise _no_number(path)
         if match is None:
             if path.name != _ACTIVE:
                 notes.add("no version's folder, and left out", path.name)
@@ -90,6 +90,15 @@ def _folders(store: Path, notes: Notes) -> list[Path]:
             )
         found[number] = path
     return list(found.values())
+
+
+def _no_number(path: Path) -> InvalidInput:
+    if not path.name.strip("v0"):
+        return InvalidInput(f"{path} has no number of a version", hint="versions start at v1")
+    return InvalidInput(
+        f"{path}: a version's number has no more than nine digits",
+        hint="rename it, in a copy of the store, to a number that follows the others: v13",
+    )
 
 
 def _open(folder: Path) -> _Found:

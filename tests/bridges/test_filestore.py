@@ -224,6 +224,8 @@ REFUSED: dict[str, tuple[Callable[[Store], object], type[RegistryError], str]] =
     "one number twice": (twice, InvalidInput, "v02 and v2 are the same number"),
     "a version that starts at 0": (
         lambda s: (s.folder / "v0").mkdir(), InvalidInput, "v0 has no number"),
+    "a version that is a date": (
+        lambda s: (s.folder / "v202501011200").mkdir(), InvalidInput, "more than nine digits"),
     "no manifest": (
         lambda s: (s.folder / "v2" / "manifest.json").unlink(), NotFound, "v2/manifest.json"),
     "half a manifest": (
