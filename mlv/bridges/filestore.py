@@ -218,9 +218,9 @@ def _status(value: object, name: str, notes: Notes) -> tuple[str, dict[str, Any]
         return pointers.REGISTERED, {}
     word = _STATUSES.get(str(value).strip().lower())
     if word is None:
-        shown = str(value)[:60]
-        notes.add(f"{shown!r} there, which is no status here: registered", name)
-        return pointers.REGISTERED, {"status": shown}
+        kept = arriving.tidy_metadata({"status": str(value)[:60]}).kept
+        notes.add(f"{kept['status']!r} there, which is no status here: registered", name)
+        return pointers.REGISTERED, kept
     return word, {}
 
 

@@ -185,6 +185,16 @@ def test_a_name_with_line_breaks_writes_no_line_of_its_own(store: Store) -> None
     }
 
 
+def test_half_a_character_in_a_status_is_made_plain_as_elsewhere(repo: Path, store: Store) -> None:
+    store.edit("v4", status="\ud800 odd", metadata={"of": "\ud800"})
+    notes: list[str] = []
+    registry = opened(repo, notes)
+    registry.bring_in(filestore.read(store.folder))
+    kept = registry.get_manifest("v4")["metadata"]
+    assert (kept["imported"]["status"], kept["of"]) == ("? odd", "?")
+    assert "v4: '? odd' there, which is no status here: registered" in notes
+
+
 # What is refused -----------------------------------------------------------------------------
 
 

@@ -106,7 +106,7 @@ def _version(
         status=status,
         registered_by=(run.data.tags if run else {}).get("mlflow.user", ""),
         metrics=metrics.kept,
-        remarks={k: v for k, v in remarks.items() if v is not None},
+        remarks=arriving.tidy_metadata({k: v for k, v in remarks.items() if v is not None}).kept,
         commit=commit,
     )
 

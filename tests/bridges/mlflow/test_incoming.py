@@ -72,3 +72,9 @@ def test_the_commit_of_its_run_is_kept_wherever_that_commit_is(
     serve(Server({"mlflow.source.git.commit": "0c" * 20}))
     [version] = incoming.read("fraud").versions
     assert version.commit == version.all_metadata["imported"]["git_commit"] == "0c" * 20
+
+
+def test_half_a_character_in_a_tag_is_made_plain(serve: Callable[[Server], None]) -> None:
+    serve(Server({"mlflow.source.git.commit": "\ud800"}))
+    [version] = incoming.read("fraud").versions
+    assert version.all_metadata["imported"]["git_commit"] == "?"
