@@ -43,6 +43,7 @@ STAGES = {
 STATUSES = (pointers.PRODUCTION, pointers.STAGING, pointers.REGISTERED)
 _TAGGER = re.compile(r"(?P<by>.*) (?P<at>[0-9]{1,12}) [+-][0-9]{4}")
 _LARGEST = 1_000_000  # bytes of a file that names artifacts
+_SHOWN = 5
 _NO_MODEL = re.compile(r"[^a-z0-9_-]+")
 _FETCH = "git fetch --tags brings those that others made"
 
@@ -79,12 +80,7 @@ def reading(folder: Path, wanted: Wanted) -> Iterator[list[Found]]:
     """
     git = Git(find(folder))
     known = gtotags.read_all(_tags(git))
-    for name in wanted.names:
-        if name not in known:
-            raise NotFound(
-                f"no tag of GTO's speaks of {name!r}",
-                hint=f"there are {', '.join(known)}" if known else _FETCH,
-            )
+    _check(wanted, known)
     names = list(wanted.names) or [n for n, each in known.items() if not each.is_deprecated]
     if not names:
         raise NotFound(
@@ -95,6 +91,25 @@ def reading(folder: Path, wanted: Wanted) -> Iterator[list[Found]]:
     with open_dvc(git.layout) as dvc:
         reader = _Reader(versions, dvc, wanted)
         yield [Found(name, reader.model(known[name])) for name in names]
+
+
+def _check(wanted: Wanted, known: Mapping[str, Artifact]) -> None:
+    """Refuse names of artifacts and versions that there are not: they are mistyped."""
+    for name in (*wanted.names, *wanted.paths):
+        if name not in known:
+            raise NotFound(
+                f"no tag of GTO's speaks of {name!r}",
+                hint=f"there are {', '.join(known)}" if known else _FETCH,
+            )
+    labels = {_label(artifact, each) for artifact in known.values() for each in artifact.versions}
+    for label in wanted.skip:
+        if label not in labels:
+            name = label.partition("@")[0]
+            of = [each for each in labels if each.startswith(f"{name}@")] or labels
+            raise NotFound(
+                f"GTO has no version {label!r} that could be skipped",
+                hint=f"there are {', '.join(sorted(of)[:_SHOWN])}" if of else _FETCH,
+            )
 
 
 # Tags --------------------------------------------------------------------------------------

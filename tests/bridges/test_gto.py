@@ -213,6 +213,24 @@ def test_an_artifact_without_a_place_is_given_one_or_left_out(
         pass
 
 
+@pytest.mark.parametrize(
+    ("wanted", "wrong", "hint"),
+    [
+        ({"skip": ["fraud@v1.2"]}, "no version 'fraud@v1.2'", "there are fraud@v1.0.0, fraud@v1.1"),
+        ({"skip": ["ranker@v1.0.0"]}, "no version 'ranker@v1.0.0'", "there are fraud@v1.0.0"),
+        ({"paths": {"fruad": "model.pkl"}}, "speaks of 'fruad'", "there are fraud"),
+    ],
+)
+def test_what_is_mistyped_is_not_passed_over(
+    repo: Path, git: Run, wanted: dict[str, Any], wrong: str, hint: str
+) -> None:
+    for version in ("v1.0.0", "v1.1.0"):
+        git(repo, "tag", "-m", "By hand", f"fraud@{version}")
+    with pytest.raises(NotFound, match=wrong) as caught, found(repo, ALL._replace(**wanted)):
+        pass
+    assert caught.value.hint.startswith(hint)
+
+
 def test_labels_whose_aliases_fill_the_memory_are_not_read(repo: Path, git: Run, dvc: Run) -> None:
     made = Artifacts(repo, git, dvc)
     made.version("v1.0.0")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LIVE, _TRIED = (CHAMPION, "production"), (CHALLENGER, "staging")
 _KIND = "mlflow"
+_SHOWN = 5
 _STAGES = {"Production": _LIVE, "Staging": _TRIED}
 
 
@@ -39,6 +40,7 @@ def read(name: str, tracking_uri: str | None = None, skip: Collection[int] = ())
         named = server.known_model(name).aliases or {}
         aliases = {alias: int(number) for alias, number in named.items()}
         found = sorted(server.versions(name), key=lambda each: int(each.version))
+        _check_skipped(name, skip, [int(each.version) for each in found])
         notes = Notes()
         current, staging = _at(found, aliases, "Production"), _at(found, aliases, "Staging")
         read_in = [
@@ -47,6 +49,16 @@ def read(name: str, tracking_uri: str | None = None, skip: Collection[int] = ())
             if int(each.version) not in skip
         ]
     return IncomingModel(f"MLflow's model {name}", tuple(read_in), current, None, notes.all)
+
+
+def _check_skipped(name: str, skip: Collection[int], known: list[int]) -> None:
+    for number in skip:
+        if number not in known:
+            shown = ", ".join(map(str, known[-_SHOWN:]))
+            raise NotFound(
+                f"MLflow's model {name} has no version {number} that could be skipped",
+                hint=f"--skip takes MLflow's numbers, the newest are {shown}" if known else "",
+            )
 
 
 def _at(found: Iterable[Any], aliases: Mapping[str, int], stage: str) -> int | None:

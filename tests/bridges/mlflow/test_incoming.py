@@ -78,3 +78,13 @@ def test_half_a_character_in_a_tag_is_made_plain(serve: Callable[[Server], None]
     serve(Server({"mlflow.source.git.commit": "\ud800"}))
     [version] = incoming.read("fraud").versions
     assert version.all_metadata["imported"]["git_commit"] == "?"
+
+
+def test_a_version_to_be_skipped_that_is_not_there_is_a_mistake(
+    serve: Callable[[Server], None],
+) -> None:
+    serve(Server({}))
+    assert incoming.read("fraud", skip=[1]).versions == ()
+    with pytest.raises(NotFound, match="fraud has no version 99") as caught:
+        incoming.read("fraud", skip=[1, 99])
+    assert caught.value.hint == "--skip takes MLflow's numbers, the newest are 1"
