@@ -67,7 +67,7 @@ def portrait(manifest: Manifest, status: str) -> Portrait:
         _params(data["lineage"]),
         {name: float(value) for name, value in fitting.keys(manifest.metrics).items()},
         _description(manifest),
-        int(moment.timestamp() * 1000),
+        max(1, int(moment.timestamp() * 1000)),  # MLflow refuses what is below, and takes 0 for now
         _aliases(version, status),
     )
 

@@ -11,11 +11,13 @@ from mlv.domain.names import Version
 from mlv.errors import RegistryError
 
 
-def drawn(number: int, status: str = "registered", **metrics: float) -> Portrait:
+def drawn(
+    number: int, status: str = "registered", at: str = "2026-01-01T12:00:00Z", /, **metrics: float
+) -> Portrait:
     manifest = create(
         Version("fraud", number),
         {"model": Artifact("model", "model.pkl", 3, "0" * 32, "1" * 64)},
-        registered_at="2026-01-01T12:00:00Z",
+        registered_at=at,
         registered_by="Ada Lovelace <ada@example.com>",
         metrics=metrics,
         metadata={"data_window": "last_90_days"},
@@ -43,6 +45,12 @@ def test_a_version_is_drawn_with_names_that_mlflow_takes() -> None:
     assert seen.time == 1767268800000
     assert seen.tags["mlv.metadata.data_window"] == "last_90_days"
     assert seen.tags["mlv.status"] == "staging"
+
+
+def test_a_date_that_mlflow_cannot_say_is_its_first_and_kept_as_text() -> None:
+    for at in ("0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z"):
+        seen = drawn(1, "registered", at)
+        assert (seen.time, seen.tags["mlv.registered_at"]) == (1, at)
 
 
 def test_versions_are_added_in_the_order_of_their_numbers_and_aliases_after_them() -> None:
