@@ -17,7 +17,7 @@ from mlv.bridges import gtotags
 from mlv.domain import arriving
 from mlv.domain import pointer as pointers
 from mlv.errors import InvalidInput, NotFound
-from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
+from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes, person
 from mlv.store import config as configs
 from mlv.store import yamlread
 from mlv.store.dvc.repository import open_dvc
@@ -198,7 +198,7 @@ class _Reader:
             partial(self._bring, commit, path, label),
             {"from": "gto", "version": label},
             status=pointers.YANKED if each.is_withdrawn else status,
-            registered_by=each.tag.by,
+            registered_by=person(each.tag.by),
             metadata=metadata,
             remarks=arriving.tidy_metadata(remarks).kept,
             commit=commit,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlv.domain.manifest import Manifest
 
 _SHOWN = 3
+_LONGEST_NAME = 100  # characters of a person's name and address, on one line
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,12 @@ def _told(text: str, names: list[str]) -> str:
     shown = ", ".join(named[:_SHOWN])
     more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
     return f"{shown}{more}: {text}" if named else text
+
+
+def person(text: str) -> str:
+    """Give who registered a version as a manifest has it: one line that a list has room for."""
+    name = " ".join(text.encode(errors="replace").decode().split())
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
 
 
 def named(version: IncomingVersion, error: RegistryError) -> RegistryError:

@@ -16,7 +16,7 @@ from mlv.domain import arriving
 from mlv.domain import pointer as pointers
 from mlv.domain.manifest import MODEL, PREPROCESSOR
 from mlv.errors import NotFound, ProgramError
-from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes
+from mlv.importing.incoming import IncomingModel, IncomingVersion, Notes, person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -116,7 +116,7 @@ def _version(
         bring=_bringer(tracking_uri, version, beside),
         origin=origin,
         status=status,
-        registered_by=(run.data.tags if run else {}).get("mlflow.user", ""),
+        registered_by=person((run.data.tags if run else {}).get("mlflow.user", "")),
         metrics=metrics.kept,
         remarks=arriving.tidy_metadata({k: v for k, v in remarks.items() if v is not None}).kept,
         commit=commit,

@@ -88,3 +88,20 @@ def test_a_version_to_be_skipped_that_is_not_there_is_a_mistake(
     with pytest.raises(NotFound, match="fraud has no version 99") as caught:
         incoming.read("fraud", skip=[1, 99])
     assert caught.value.hint == "--skip takes MLflow's numbers, the newest are 1"
+
+
+@pytest.mark.parametrize(
+    ("user", "by"),
+    [
+        ("Ada\r\n  Lovelace\u2028<ada@example.com>", "Ada Lovelace <ada@example.com>"),
+        ("x" * 5000, f"{'x' * 97}..."),
+        (" \n", ""),
+        ("Ada \ud800", "Ada ?"),
+    ],
+)
+def test_whoever_ran_it_is_named_on_one_line_that_a_list_has_room_for(
+    serve: Callable[[Server], None], user: str, by: str
+) -> None:
+    serve(Server({"mlflow.user": user}))
+    [version] = incoming.read("fraud").versions
+    assert version.registered_by == by
