@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlv.errors import ConfigError, ProgramError
+from mlv.errors import ConfigError, InvalidInput, ProgramError
 from mlv.store.disk import on_disk
 from mlv.store.scratch import scratch
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_SAID = 300  # characters of what W&B says
+_LOGIN = "wandb login, or WANDB_MODE=offline and later wandb sync"
+_SETTINGS = "look at the variables WANDB_...: WANDB_MODE is online or offline"
 _LONGEST = 100  # characters of an artifact's name, of the 128 that W&B allows
 # Beside what is handed out, in Git's own directory: what W&B writes for its runs.
 _RUNS = ".wandb"
@@ -64,13 +66,13 @@ def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) 
     folder = files["manifest"].parents[2] / _RUNS
     with on_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    settings = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False)
+    settings = _settings(wandb, project or model)
     try:
         with (
             scratch(folder / ".scratch") as aside,
             _run(
-                wandb, project=project or model, id=f"mlv-{tag}", name=tag, resume="allow",
-                job_type="export", dir=str(folder), settings=settings, reinit="create_new",
+                wandb, id=f"mlv-{tag}", name=tag, resume="allow", job_type="export",
+                dir=str(folder), settings=settings, reinit="create_new",
             ) as run,
         ):  # fmt: skip
             _need_on(run, tag)
@@ -82,14 +84,30 @@ def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) 
             run.summary.update(dict(manifest.metrics))
             where, name = run.dir, artifact.name
     except (wandb.Error, TypeError, ValueError) as error:
+        is_setting = isinstance(error, ValueError)  # of what is set around us: ours were checked
         raise ProgramError(
-            f"W&B did not take {tag}: {' '.join(str(error).split())[:_LONGEST_SAID]}",
-            hint="wandb login, or WANDB_MODE=offline and later wandb sync",
+            f"W&B did not take {tag}: {_brief(error)}", hint=_SETTINGS if is_setting else _LOGIN
         ) from error
     return Exported(
         tag, name, artifact.digest, tuple(aliases), tuple(datasets), f"mlv-{tag}",
         Path(where).parent,
     )  # fmt: skip
+
+
+def _settings(wandb: Any, project: str) -> Any:
+    try:
+        return wandb.Settings(
+            project=project, silent=True, console="off", disable_git=True, save_code=False
+        )
+    except (wandb.Error, ValueError) as error:
+        raise InvalidInput(
+            f"W&B takes no project {project!r}: {_brief(error)}",
+            hint="--project NAME gives another",
+        ) from error
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST_SAID]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wandb.proto import wandb_internal_pb2
 
-from mlv import ConfigError, ModelRegistry, RegistryError
+from mlv import ConfigError, InvalidInput, ModelRegistry, RegistryError
 from mlv.bridges import wandb as bridge
 
 if TYPE_CHECKING:
@@ -117,15 +117,35 @@ def test_without_wandb_it_is_said_what_to_install(
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"), [("disabled", "is switched off"), ("ofline", "should be 'online', 'offline'")]
+    ("mode", "said", "hint"),
+    [
+        ("disabled", "is switched off", "WANDB_MODE=online or offline"),
+        ("ofline", "should be 'online', 'offline'", "WANDB_MODE is online or offline"),
+    ],
 )
 def test_a_mode_in_which_nothing_is_kept_is_said_so(
-    registry: ModelRegistry, mlv: Callable[..., Any], mode: str, said: str
+    registry: ModelRegistry, mlv: Callable[..., Any], mode: str, said: str, hint: str
 ) -> None:
     done = mlv(registry.path, "export", "wandb", "v1", env={"WANDB_MODE": mode})
     assert (done.returncode, said in done.stderr) == (1, True), done.stderr
     assert "fraud-v1" not in done.stdout
     assert "Traceback" not in done.stderr
+    assert hint in done.stderr.partition("hint: ")[2]
+
+
+def test_a_project_that_wandb_cannot_have_is_a_mistake(registry: ModelRegistry) -> None:
+    with pytest.raises(InvalidInput, match="no project 'a/b c': Invalid project name") as caught:
+        bridge.export(registry, ["v1"], "a/b c")
+    assert caught.value.hint == "--project NAME gives another"
+
+
+def test_without_a_key_it_is_said_how_to_log_in(
+    registry: ModelRegistry, mlv: Callable[..., Any], tmp_path: Path
+) -> None:
+    online = {"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    nobody = {"WANDB_API_KEY": "", "NETRC": str(tmp_path / "none")}
+    done = mlv(registry.path, "export", "wandb", "v1", env={**online, **nobody})
+    assert (done.returncode, "hint: wandb login" in done.stderr) == (1, True), done.stderr
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb.*")
