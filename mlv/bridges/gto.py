@@ -26,7 +26,7 @@ from mlv.store.objects import BLOB, TAG, TREE
 from mlv.store.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mlv.bridges.gtotags import Artifact, Assigned, Registered
@@ -73,15 +73,18 @@ class Found(NamedTuple):
 
 
 @contextlib.contextmanager
-def reading(folder: Path, wanted: Wanted) -> Iterator[list[Found]]:
+def reading(
+    folder: Path, wanted: Wanted, notify: Callable[[str], None] = lambda _: None
+) -> Iterator[list[Found]]:
     """Read GTO's tags of the repository at ``folder``; bytes can be brought as long as it is open.
 
-    `NotFound` if there is no artifact of a name that is wanted, or none at all.
+    `NotFound` if there is no artifact of a name that is wanted, or none at all. Where no name is,
+    ``notify`` is told which have no version, and these are left out.
     """
     git = Git(find(folder))
     known = gtotags.read_all(_tags(git))
     _check(wanted, known)
-    names = list(wanted.names) or [n for n, each in known.items() if not each.is_deprecated]
+    names = list(wanted.names) or _with_versions(wanted, known, notify)
     if not names:
         raise NotFound(
             f"{git.layout.folder} has no tag of GTO's that registers anything",
@@ -110,6 +113,20 @@ def _check(wanted: Wanted, known: Mapping[str, Artifact]) -> None:
                 f"GTO has no version {label!r} that could be skipped",
                 hint=f"there are {', '.join(sorted(of)[:_SHOWN])}" if of else _FETCH,
             )
+
+
+def _with_versions(
+    wanted: Wanted, known: Mapping[str, Artifact], notify: Callable[[str], None]
+) -> list[str]:
+    names = []
+    for name, artifact in known.items():
+        if artifact.is_deprecated:
+            continue
+        if all(_label(artifact, each) in wanted.skip for each in artifact.versions):
+            notify(f"GTO has no version of {name} that comes in: it is left out")
+        else:
+            names.append(name)
+    return names
 
 
 # Tags --------------------------------------------------------------------------------------

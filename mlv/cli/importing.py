@@ -88,7 +88,7 @@ def gto_command(
             raise InvalidInput(f"--stage {stage}={status}: {status!r} is none of {known}")
     wanted = gto.Wanted(list(called), statuses, split_pairs("--path", paths, "NAME=PATH"), skip)
     registry = session.open()
-    with gto.reading(registry.path, wanted) as found:
+    with gto.reading(registry.path, wanted, show.note) as found:
         names = {each.name: called.get(each.name) or each.model for each in found}
         _refuse_one_twice(names)
         facts = [

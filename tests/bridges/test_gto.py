@@ -213,6 +213,21 @@ def test_an_artifact_without_a_place_is_given_one_or_left_out(
         pass
 
 
+def test_an_artifact_without_versions_does_not_keep_the_others_out(
+    repo: Path, git: Run, dvc: Run, mlv: Callable[..., Any]
+) -> None:
+    made = Artifacts(repo, git, dvc)
+    made.version("v1.0.0")
+    for name in ("early@created", "gone@v1.0.0!", "out#prod!#1", "ranker@v1.0.0"):
+        git(repo, "tag", "-m", "By hand", name)
+    done = mlv(repo, "import", "gto", "--dry-run", "--skip", "ranker@v1.0.0")
+    assert (done.returncode, "fraud-v1" in done.stdout) == (0, True), done.stderr
+    for name in ("early", "gone", "out", "ranker"):
+        assert f"note: GTO has no version of {name} that comes in" in done.stderr
+    done = mlv(repo, "import", "gto", "--dry-run", "--model", "gone")
+    assert (done.returncode, "gone has no version" in done.stderr) == (6, True), done.stderr
+
+
 @pytest.mark.parametrize(
     ("wanted", "wrong", "hint"),
     [
