@@ -9,12 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlv.errors import ConfigError, InvalidInput, ProgramError
+from mlv.errors import ConfigError, InvalidInput, ProgramError, RegistryError
 from mlv.store.disk import on_disk
 from mlv.store.scratch import scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mlv.domain.manifest import Manifest
     from mlv.registry import ModelRegistry
@@ -23,6 +23,7 @@ _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_SAID = 300  # characters of what W&B says
 _LOGIN = "wandb login, or WANDB_MODE=offline and later wandb sync"
 _SETTINGS = "look at the variables WANDB_...: WANDB_MODE is online or offline"
+_SHOWN = 5
 _LONGEST = 100  # characters of an artifact's name, of the 128 that W&B allows
 # Beside what is handed out, in Git's own directory: what W&B writes for its runs.
 _RUNS = ".wandb"
@@ -40,14 +41,40 @@ class Exported(NamedTuple):
     folder: Path
 
 
-def export(registry: ModelRegistry, refs: Iterable[str], project: str | None) -> list[Exported]:
+def export(
+    registry: ModelRegistry,
+    refs: Iterable[str],
+    project: str | None,
+    did: Callable[[Exported], None] = lambda _: None,
+) -> list[Exported]:
     """Log versions, every byte of which is verified first; where the run goes W&B itself decides.
 
     ``project`` is the model's name unless one is given. A version is the same run and the same
-    artifact each time, so that online nothing is there twice.
+    artifact each time, so that online nothing is there twice. ``did`` is told of each that was
+    logged. What one version lacks is raised when the others are logged; what W&B refuses, at once.
     """
     wandb = _library()
-    return [_export(registry, wandb, ref, project) for ref in refs]
+    done, failed = [], {}
+    for ref in refs:
+        try:
+            files = registry.artifacts(ref)
+        except RegistryError as error:
+            failed[ref] = error
+            continue
+        done.append(_export(registry, wandb, ref, files, project))
+        did(done[-1])
+    if failed:
+        raise _lacking(failed)
+    return done
+
+
+def _lacking(failed: dict[str, RegistryError]) -> RegistryError:
+    first, *others = failed
+    wrong = failed[first]
+    if others:
+        shown = ", ".join(others[:_SHOWN]) + (", ..." if others[_SHOWN:] else "")
+        wrong.message = f"{wrong.message}; {shown} could not be exported either"
+    return wrong
 
 
 def _library() -> Any:
@@ -58,8 +85,9 @@ def _library() -> Any:
     return wandb
 
 
-def _export(registry: ModelRegistry, wandb: Any, ref: str, project: str | None) -> Exported:
-    files = registry.artifacts(ref)
+def _export(
+    registry: ModelRegistry, wandb: Any, ref: str, files: dict[str, Path], project: str | None
+) -> Exported:
     facts = registry.get_manifest(ref)
     manifest = registry.record(ref).manifest
     tag, model = manifest.version.tag, manifest.version.model

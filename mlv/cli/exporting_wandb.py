@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mlv.cli import show
 from mlv.cli.options import Session, command, complete_ref
 from mlv.domain.pointer import is_withdrawn
 from mlv.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from mlv.bridges.wandb import Exported
 
 
 @command(
@@ -31,12 +36,17 @@ def wandb_command(session: Session, refs: tuple[str, ...], all_: bool, project: 
         refs = tuple(m.version.tag for m, status in versions if not is_withdrawn(status))
     if not refs:
         raise click.UsageError("Name a version, or say --all.")
-    done = wandb.export(registry, dict.fromkeys(refs), project)
+    done = wandb.export(
+        registry, dict.fromkeys(refs), project, did=lambda each: _show(session, each)
+    )
     if session.as_json:
         show.as_json([{**each._asdict(), "folder": str(each.folder)} for each in done])
+
+
+def _show(session: Session, done: Exported) -> None:
+    if session.as_json:
         return
-    for each in done:
-        if session.quiet:
-            show.line(each.tag)
-        else:
-            show.line(f"{each.tag}  {show.plain(each.artifact)} ({', '.join(each.aliases)})")
+    if session.quiet:
+        show.line(done.tag)
+    else:
+        show.line(f"{done.tag}  {show.plain(done.artifact)} ({', '.join(done.aliases)})")

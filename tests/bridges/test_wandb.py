@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK, _HEADER = 32 * 1024, 7
+TAGS = ("fraud-v1", "fraud-v3")
 
 
 def records(file: Path) -> Iterator[Any]:
@@ -105,6 +106,24 @@ def test_a_version_that_is_named_twice_is_logged_once(
     assert (done.returncode, done.stdout) == (0, "fraud-v1\n"), done.stderr
     both = mlv(repo, "export", "wandb", "v1", "--all")
     assert (both.returncode, "leave one out" in both.stderr) == (2, True)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:wandb.*")
+def test_what_one_version_lacks_is_told_when_the_others_are_logged(
+    registry: ModelRegistry,
+    tmp_path: Path,
+    write_model: Callable[..., Path],
+    mlv: Callable[..., Any],
+) -> None:
+    for number in (2, 3, 4):
+        registry.register(write_model(tmp_path / "other.pkl", number), None)
+    for name in ("v1", "v3"):
+        md5 = registry.get_manifest(name)["artifacts"]["model"]["md5"]
+        (registry.path / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]).unlink()
+    done = mlv(registry.path, "export", "wandb", "--all", "--quiet")
+    assert done.returncode == 6, done.stderr
+    assert sorted(done.stdout.split()) == ["fraud-v2", "fraud-v4"]
+    assert sum(f"{tag} could not be exported either" in done.stderr for tag in TAGS) == 1
 
 
 def test_without_wandb_it_is_said_what_to_install(
