@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlv.errors import ConfigError, InvalidInput, ProgramError, RegistryError
@@ -25,6 +25,9 @@ _LOGIN = "wandb login, or WANDB_MODE=offline and later wandb sync"
 _SETTINGS = "look at the variables WANDB_...: WANDB_MODE is online or offline"
 _SHOWN = 5
 _LONGEST = 100  # characters of an artifact's name, of the 128 that W&B allows
+_CODE = {
+    ".c", ".cpp", ".go", ".ipynb", ".java", ".jl", ".py", ".pyx", ".r", ".rmd", ".rs", ".sh",
+}  # fmt: skip
 # Beside what is handed out, in Git's own directory: what W&B writes for its runs.
 _RUNS = ".wandb"
 
@@ -177,11 +180,14 @@ def _artifact(wandb: Any, manifest: Manifest, facts: dict[str, Any], files: dict
 
 
 def _use_data(run: Any, wandb: Any, manifest: Manifest, aside: Path) -> list[str]:
-    """Tell what the version was made from: an artifact for each dependency, by its digest."""
+    """Tell what the version was made from: an artifact for each dependency, by its digest.
+
+    Code is none: the version's commit says which it was.
+    """
     stage = manifest.data["lineage"].get("stage") or {}
     names = []
     for path, md5 in sorted((stage.get("deps") or {}).items()):
-        if not md5:
+        if not md5 or PurePosixPath(path).suffix.lower() in _CODE:
             continue
         name = _ODD.sub("-", path).strip("-")[:_LONGEST] or sha256(path.encode()).hexdigest()[:16]
         data = wandb.Artifact(name, type="dataset", metadata={"path": path, "md5": md5})

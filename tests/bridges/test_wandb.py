@@ -56,9 +56,12 @@ def registry(
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "wandb-cache"))
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
     (repo / "data.csv").write_text("1,2\n")
+    for name in ("train.py", "Explore.R", "look.ipynb"):
+        (repo / name).write_text("# how it was made\n")
     write_model(tmp_path / "made.pkl", 1)
     (repo / "dvc.yaml").write_text(
-        "stages:\n  train:\n    cmd: cp ../made.pkl model.pkl\n    deps: [data.csv]\n"
+        "stages:\n  train:\n    cmd: cp ../made.pkl model.pkl\n"
+        "    deps: [data.csv, train.py, Explore.R, look.ipynb]\n"
         "    outs: [model.pkl]\n"
     )
     dvc(repo, "repro", "--quiet")
@@ -87,6 +90,9 @@ def test_a_run_file_holds_the_version(registry: ModelRegistry, repo: Path) -> No
     metadata = json.loads(model.metadata)
     assert metadata["metrics"] == {"roc_auc": 0.91}
     assert metadata["model_sha256"] == registry.get_manifest("v1")["model_sha256"]
+    assert done.datasets == ("data.csv",)
+    assert [each for each, known in artifacts.items() if known.type == "dataset"] == ["data.csv"]
+    assert len(metadata["lineage"]["stage"]["deps"]) == 4
     data = artifacts["data.csv"]
     assert (data.type, data.use_after_commit) == ("dataset", True)
     stage = registry.get_manifest("v1")["lineage"]["stage"]
