@@ -210,7 +210,7 @@ class _Reader:
         metadata = {"git_commit": commit, **({"semver": each.semver} if each.semver else {})}
         return IncomingVersion(
             number,
-            arriving.moment(each.tag.at).text,
+            _date(each.tag, label),
             {"model": None},
             partial(self._bring, commit, path, label),
             {"from": "gto", "version": label},
@@ -294,6 +294,16 @@ class _Reader:
 
 def _label(artifact: Artifact, each: Registered) -> str:
     return f"{artifact.name}@{each.semver or each.tag.commit}"
+
+
+def _date(tag: gtotags.Tag, label: str) -> str:
+    try:
+        return arriving.moment(tag.at).text
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"the tag {tag.name} is dated {tag.at}, which is no time",
+            hint=f"--skip {label} leaves the version out",
+        ) from error
 
 
 def _path(path: object, label: str) -> str:

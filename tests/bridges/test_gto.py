@@ -246,6 +246,26 @@ def test_what_is_mistyped_is_not_passed_over(
     assert caught.value.hint.startswith(hint)
 
 
+def test_a_date_that_is_none_is_told_with_its_tag(artifacts: Artifacts, git: Run) -> None:
+    repo = artifacts.repo
+    made = git(repo, "rev-parse", "HEAD")
+    text = (
+        f"object {made}\ntype commit\ntag fraud@v9.0.0\n"
+        "tagger Ada <ada@example.com> 999999999999 +0000\n\nLate\n"
+    )
+    (repo / "tag.txt").write_text(text)
+    oid = git(repo, "hash-object", "-t", "tag", "-w", "--literally", "tag.txt")
+    git(repo, "update-ref", "refs/tags/fraud@v9.0.0", oid)
+    with (
+        pytest.raises(InvalidInput, match=r"the tag fraud@v9\.0\.0 is dated 999") as caught,
+        found(repo),
+    ):
+        pass
+    assert caught.value.hint == "--skip fraud@v9.0.0 leaves the version out"
+    with found(repo, ALL._replace(skip=["fraud@v9.0.0"])) as all_of_them:
+        assert len(all_of_them["fraud"].incoming.versions) == 4
+
+
 def test_labels_whose_aliases_fill_the_memory_are_not_read(repo: Path, git: Run, dvc: Run) -> None:
     made = Artifacts(repo, git, dvc)
     made.version("v1.0.0")
