@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _SHOWN = 5
+_LINES, _LONGEST = 4, 1000  # of what a failed download says; characters of what anything does
+# In later lines storage is named by addresses that anybody may use who reads them.
+_SECRET = re.compile(r"(?<=://)[^/\s@]+@|(?<=\?)[^\s'\"]+")
 _MOST_PARAMS, _MOST_METRICS = 100, 1000  # in one request
 _INVALID = "INVALID_PARAMETER_VALUE"
 _EXISTS, _ABSENT = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"
@@ -71,8 +75,11 @@ class Server:
             raise
 
     @contextmanager
-    def _told(self, *, unless: str = "") -> Iterator[None]:
-        """Tell what MLflow says in an error of ours; ``unless`` is what is no error here."""
+    def _told(self, *, unless: str = "", lines: int = 1) -> Iterator[None]:
+        """Tell what MLflow says in an error of ours, its first ``lines``.
+
+        ``unless`` is what is no error here.
+        """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of stages, and of a file store
@@ -81,7 +88,7 @@ class Server:
             code = _code(error)
             if unless and code == unless:
                 return
-            said = str(error).strip().partition("\n")[0].replace(self._given, self.uri)
+            said = _first(str(error).replace(self._given, self.uri), lines)
             absent = code in (_ABSENT, "NOT_FOUND")
             kind = NotFound if absent else ProgramError
             raise kind(
@@ -169,7 +176,7 @@ class Server:
         from mlflow.artifacts import download_artifacts
 
         folder.mkdir(parents=True)
-        with self._told():
+        with self._told(lines=_LINES):  # the first says only that something failed
             return Path(download_artifacts(uri, dst_path=str(folder)))
 
     def _experiment(self, name: str) -> str | None:
@@ -319,6 +326,13 @@ class Server:
             self._client.transition_model_version_stage(
                 name, str(number), stage, archive_existing_versions=alone
             )
+
+
+def _first(text: str, count: int) -> str:
+    """Give the first lines of what MLflow says, on one line, without what is secret in them."""
+    said = [line for each in text.splitlines() if (line := " ".join(each.split()))]
+    told = [f"{line.strip('# ')}:" if line.startswith("###") else line for line in said[:count]]
+    return _SECRET.sub("...", " ".join(told))[:_LONGEST]
 
 
 def _code(error: BaseException | None) -> str:
