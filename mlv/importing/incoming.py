@@ -31,7 +31,7 @@ class IncomingVersion:
     ``origin`` says which version (``version``) of which registry (``from``) it is, and nothing
     that may change there; ``remarks`` is what else is kept of it. ``registered_at`` is as in a
     manifest; ``registered_by`` is empty where it is not known; ``commit`` is the one it was trained
-    from.
+    from. ``roles_change`` where what is beside the model may come and go there later.
     """
 
     number: int
@@ -45,6 +45,7 @@ class IncomingVersion:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     remarks: Mapping[str, Any] = field(default_factory=dict)
     commit: str | None = None
+    roles_change: bool = False
 
     @property
     def name(self) -> str:
@@ -86,8 +87,8 @@ class IncomingVersion:
         sums = {role: artifact.sha256 for role, artifact in manifest.artifacts.items()}
         return (
             self.registered_at == manifest.data["registered_at"]
-            and sums.keys() == self.checksums.keys()
-            and all(stated in (None, sums[role]) for role, stated in self.checksums.items())
+            and (self.roles_change or sums.keys() == self.checksums.keys())
+            and all(stated in (None, sums.get(role)) for role, stated in self.checksums.items())
         )
 
 

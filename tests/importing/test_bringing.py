@@ -302,6 +302,39 @@ def test_other_bytes_under_a_known_number_are_another_version(
     assert names(registry) == ["v1", "v2"]
 
 
+@pytest.mark.parametrize(
+    ("roles_change", "stated", "gains", "is_known"),
+    [
+        (True, None, True, True),
+        (True, None, False, True),
+        (False, None, True, False),
+        (False, None, False, False),
+        (True, "0" * 64, True, False),  # of bytes that are not here
+    ],
+)
+def test_a_version_whose_roles_come_and_go_there_is_known_again(
+    repo: Path, origin: Callable[..., Origin], roles_change: bool, stated: str | None, gains: bool,
+    is_known: bool,
+) -> None:  # fmt: skip
+    [one] = origin(1).versions
+    [model] = one.bring(repo).values()
+    less = replace(one, roles_change=roles_change, checksums={"model": None})
+    more = replace(
+        less,
+        checksums={"model": None, "preprocessor": stated},
+        bring=lambda _: {"model": model, "preprocessor": model},
+    )
+    first, then = (less, more) if gains else (more, less)
+    registry = opened(repo)
+    registry.bring_in(IncomingModel("elsewhere", (first,)))
+    if is_known:
+        assert registry.bring_in(IncomingModel("elsewhere", (then,))).plan.new == ()
+    else:
+        with pytest.raises(InvalidInput, match="has versions that are not those of elsewhere"):
+            registry.bring_in(IncomingModel("elsewhere", (then,)))
+    assert names(registry) == ["v1"]
+
+
 def test_a_tag_that_is_none_of_ours_keeps_its_number(
     repo: Path, git: Git, origin: Callable[..., Origin]
 ) -> None:

@@ -255,6 +255,12 @@ def forget(name: str, number: int) -> None:
     get_artifact_repository(version.source).delete_artifacts()
 
 
+def log_beside(name: str, number: int, path: str) -> None:
+    """Log a file to the run of a version that is long made."""
+    client = mlflow.MlflowClient()
+    client.log_artifact(client.get_model_version(name, str(number)).run_id, path)
+
+
 def _listing(top: Path) -> dict[str, str]:
     paths = (path for path in sorted(top.rglob("*")) if path.is_file())
     return {path.relative_to(top).as_posix(): _hash(path) for path in paths}

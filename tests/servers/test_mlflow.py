@@ -382,6 +382,21 @@ def test_a_model_filled_by_mlflow_comes_in_with_every_number_and_byte(
     assert "has no model 'others'\nhint: there are " in wrong.stderr
 
 
+def test_a_version_whose_run_gains_a_preprocessor_is_known_again(
+    repo: Path, tmp_path: Path, mlflow: Mlflow
+) -> None:
+    mlflow.ask("foreign", name="growing")
+    args = ("import", "mlflow", "--name", "growing", "--model", "fraud", "--json")
+    done = mlflow.mlv(repo, *args)
+    assert done.returncode == 0, done.stderr
+    late = tmp_path / "preprocessor.pkl"
+    late.write_bytes(b"scaler")
+    mlflow.ask("log_beside", name="growing", number=1, path=str(late))
+    again = mlflow.mlv(repo, *args)
+    assert again.returncode == 0, again.stderr
+    assert [each["new"] for each in json.loads(again.stdout)["versions"]] == [False]
+
+
 def test_a_version_whose_files_are_gone_is_named_and_left_out(
     repo: Path, tmp_path: Path, mlflow: Mlflow
 ) -> None:

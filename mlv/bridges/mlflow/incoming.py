@@ -120,6 +120,7 @@ def _version(
         metrics=metrics.kept,
         remarks=arriving.tidy_metadata({k: v for k, v in remarks.items() if v is not None}).kept,
         commit=commit,
+        roles_change=True,  # anybody may log to its run, also when the version is long made
     )
 
 
