@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlv.bundling.inside import absent, check_dvc, check_folders, live_on
+from mlv.bundling.outputs import check_outputs_inside
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, IntegrityError, NotFound, RegistryError, WorkspaceError
 from mlv.sharing.following import fast_forward
@@ -67,6 +68,10 @@ def join(
         done = _summary(versions, arrived, plan)
         if order.dry_run:
             return done
+        refs = arrived.contents.refs() if plan.moves else map(tag_ref, arrived.contents.versions)
+        bring_git(git, arrived, refs)
+        if plan.moves:
+            check_outputs_inside(dvc, arrived.inside)
         install(arrived, dvc.cache)
         return _publish(versions, arrived, plan, done, notify)
 
@@ -221,10 +226,8 @@ def _publish(
     done: Unbundled,
     notify: Callable[[str], None],
 ) -> Unbundled:
-    """Make the tags, and bring the branch along; bytes are in the cache by then."""
+    """Make the tags, and bring the branch along; all that they name is here by then."""
     git, contents = versions.git, arrived.contents
-    refs = contents.refs() if plan.moves else map(tag_ref, contents.versions)
-    bring_git(git, arrived, refs)
     new = (*plan.new, *plan.live)
     updates = [RefUpdate(tag_ref(v), contents.tags[v], NO_OBJECT) for v in new]
     follows = plan.moves and plan.tip is not None and plan.tip.local is not None

@@ -9,6 +9,7 @@ from mlv.bundling.archive import Member
 from mlv.bundling.artifacts import check_address, check_artifacts
 from mlv.bundling.contents import GIT, Contents, git_start, object_path
 from mlv.bundling.inside import live_on
+from mlv.bundling.outputs import check_outputs
 from mlv.domain import pointer as pointers
 from mlv.errors import ConfigError, InvalidInput, NotFound, StatusError
 from mlv.overview import check_folders
@@ -95,9 +96,8 @@ def bundle(
         scratch(layout.common_dir / SCRATCH) as folder,
         open_dvc(layout) as dvc,
     ):
-        outputs = dvc.outputs(tip.commit)
-        _check_outputs(versions, tip, outputs, [*records, *live])
-        found = _gather(dvc, outputs, records, partial=request.partial)
+        check_outputs(dvc, versions, tip, [*records, *live])
+        found = _gather(dvc, dvc.outputs(tip.commit), records, partial=request.partial)
         lacking = tuple(sorted(found.lacking))
         for path in lacking:
             notify(f"{path} is not in the bundle: nobody has it")
@@ -169,27 +169,6 @@ def _live(
         names = " ".join(f"{version.model}@production" for version in absent)
         notify(f"live on {versions.config.branch}, and not in the bundle: {tags} (add {names})")
     return [_record(versions, tip, version) for version in absent]
-
-
-def _check_outputs(
-    versions: Versions, tip: Tip, outputs: Iterable[Output], records: Iterable[Record]
-) -> None:
-    """Refuse an output that a file elsewhere puts into registry/, where versions alone are."""
-    live, branch = live_on(versions, tip), versions.config.branch
-    ours = {
-        f"{folder_of(record.manifest.version.model)}/{artifact.path}"
-        for record in records
-        if record.manifest.version in live
-        for artifact in record.manifest.artifacts.values()
-    }
-    for output in outputs:
-        if output.path.startswith(f"{FOLDER}/") and output.path not in ours:
-            raise ConfigError(
-                f"on {branch}, dvc pull would bring {output.path}, which is of no version that is "
-                "live",
-                hint=f"git grep {FOLDER}/ {branch} -- '*.dvc' '*dvc.yaml' may show which file says "
-                f"so: have it put elsewhere, for {FOLDER}/ is mlv's",
-            )
 
 
 def _gather(

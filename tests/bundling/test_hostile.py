@@ -336,17 +336,27 @@ def test_what_dvc_would_bring_beside_what_is_live(
         ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "clone", notify=quiet)
 
 
-def test_an_output_that_a_file_elsewhere_puts_beside_what_is_live(
-    made: Made, tmp_path: Path, git: Git
+@pytest.mark.parametrize("more", ["", "  push: false\n"])
+@pytest.mark.parametrize("path", ["registry/new/model.pkl", "registry/fraud/model.pkl", "registry"])
+def test_an_output_that_a_file_elsewhere_puts_where_those_that_are_live_are(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git, path: str, more: str
 ) -> None:
-    text = git(made.repo, "show", "fraud-v1:registry/fraud/model.pkl.dvc")
-    path = made.repo / "data" / "odd.dvc"
-    path.parent.mkdir()
-    path.write_text(text.replace("path: model.pkl", "path: ../registry/new/model.pkl"))
+    """Over the model that is live, DVC would put it without a word."""
+    ModelRegistry.unbundle(made.file, tmp_path / "clone", notify=quiet)
+    note = f"outs:\n- md5: {'a' * 32}\n  size: 5\n  hash: md5\n  path: ../{path}\n{more}"
+    (made.repo / "data").mkdir()
+    (made.repo / "data" / "odd.dvc").write_text(note)
     git(made.repo, "add", "data")
     git(made.repo, "commit", "--quiet", "--message", "Slip in another")
-    with pytest.raises(ConfigError, match=r"dvc pull would bring registry/new/model\.pkl"):
+    said = f"on main, dvc pull would bring {path}, which is of no version that is live"
+    with pytest.raises(ConfigError, match=said):
         made.registry.bundle("fraud-v2", file=tmp_path / "odd.mlv")
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    refused(tmp_path / "odd.mlv", tmp_path, f"in the bundle, {said}")
+    before = git(tmp_path / "clone", "for-each-ref")
+    with pytest.raises(IntegrityError, match=f"in the bundle, {said}"):
+        ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "clone", notify=quiet)
+    assert git(tmp_path / "clone", "for-each-ref") == before
 
 
 def test_another_tag_of_what_is_live_and_was_left_out(
