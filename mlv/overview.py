@@ -132,6 +132,40 @@ def _check_not_for_dvc(versions: Versions, tip: Tip, names: Collection[str]) -> 
             )
 
 
+def check_outputs(
+    versions: Versions,
+    tip: Tip,
+    records: Iterable[Record],
+    outputs: Iterable[tuple[str, str | None]],
+) -> None:
+    """Refuse an output that a file elsewhere puts into registry/, where those that are live are.
+
+    Also at the path of one of them: DVC would bring both, one over the other. ``outputs`` are the
+    paths and md5s of all that the tip has; ``records`` have what is live.
+    """
+    live, branch = live_on(versions, tip), versions.config.branch
+    ours = {
+        f"{folder_of(record.manifest.version.model)}/{artifact.path}": artifact.md5
+        for record in records
+        if record.manifest.version in live
+        for artifact in record.manifest.artifacts.values()
+    }
+    for path, md5 in outputs:
+        is_there = path == "." or f"{path}/".startswith(f"{FOLDER}/")
+        if is_there and (path not in ours or md5 != ours[path]):
+            raise ConfigError(
+                f"on {branch}, dvc pull would bring {path}, which is of no version that is live",
+                hint=f"git grep {FOLDER}/ {branch} -- '*.dvc' '*dvc.yaml' may show which file says "
+                f"so: have it put elsewhere, for {FOLDER}/ is mlv's",
+            )
+
+
+def live_on(versions: Versions, tip: Tip) -> list[Version]:
+    """Give the versions that a branch's tip has in production."""
+    live = (versions.pointer(tip, model) for model in versions.models_on(tip))
+    return [Version(p.model, p.current) for p in live if p.current is not None]
+
+
 def check_guard(versions: Versions, tip: Tip) -> None:
     """Raise if the file that keeps pulled bytes out of ``git add`` is gone, or says nothing."""
     path = f"{FOLDER}/.gitignore"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlv import overview
 from mlv.bundling.contents import git_start
 from mlv.domain.dvcconfig import dangers
-from mlv.domain.names import Version
 from mlv.errors import ConfigError, IntegrityError, ProgramError
 from mlv.sharing.pushcheck import check_successor
 from mlv.store import config as configs
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlv.bundling.contents import Contents
+    from mlv.domain.names import Version
+    from mlv.store.dvc.repository import Dvc
     from mlv.store.git import Git
     from mlv.store.versions import Record
 
@@ -94,7 +95,7 @@ def look_inside(folder: Path, pack: Path, contents: Contents, here: Git | None) 
 
 def _check_live(versions: Versions, tip: Tip, contents: Contents) -> None:
     """Refuse a bundle by which it could not be told what the branch's folders should hold."""
-    live = set(live_on(versions, tip))
+    live = set(overview.live_on(versions, tip))
     odd = sorted((live - contents.tags.keys()) | (contents.live.keys() - live))
     if odd:
         how = "is live" if odd[0] in live else "is not live"
@@ -171,17 +172,27 @@ def check_folders(inside: Inside) -> None:
     try:
         overview.check_folders(inside.versions, inside.tip, [*inside.records, *inside.live])
     except ConfigError as error:
-        raise IntegrityError(
-            f"in the bundle, {error.message}",
-            hint="nothing was brought. Where it was made, mlv status says how to mend it; then "
-            "bundle it anew",
-        ) from error
+        raise _wrong_inside(error) from error
 
 
-def live_on(versions: Versions, tip: Tip) -> list[Version]:
-    """Give the versions that a branch's tip has in production."""
-    live = (versions.pointer(tip, model) for model in versions.models_on(tip))
-    return [Version(p.model, p.current) for p in live if p.current is not None]
+def check_outputs(inside: Inside, dvc: Dvc) -> None:
+    """Refuse likewise what a file elsewhere has DVC bring there.
+
+    ``dvc`` is of the repository that the bundle's commits were brought to.
+    """
+    outputs = dvc.every_output(inside.tip.commit)
+    try:
+        known = [*inside.records, *inside.live]
+        overview.check_outputs(inside.versions, inside.tip, known, outputs)
+    except ConfigError as error:
+        raise _wrong_inside(error) from error
+
+
+def _wrong_inside(error: ConfigError) -> IntegrityError:
+    return IntegrityError(
+        f"in the bundle, {error.message}",
+        hint="nothing was brought. Where it was made, mlv bundle says how to mend it",
+    )
 
 
 def absent(version: Version) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.bundling.inside import absent, check_dvc, check_folders, live_on
-from mlv.bundling.outputs import check_outputs_inside
+from mlv.bundling.inside import absent, check_dvc, check_folders, check_outputs
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, IntegrityError, NotFound, RegistryError, WorkspaceError
+from mlv.overview import live_on
 from mlv.sharing.following import fast_forward
 from mlv.store import accepted, publishing
 from mlv.store.dvc.repository import open_dvc
@@ -71,7 +71,7 @@ def join(
         refs = arrived.contents.refs() if plan.moves else map(tag_ref, arrived.contents.versions)
         bring_git(git, arrived, refs)
         if plan.moves:
-            check_outputs_inside(dvc, arrived.inside)
+            check_outputs(arrived.inside, dvc)
         install(arrived, dvc.cache)
         return _publish(versions, arrived, plan, done, notify)
 

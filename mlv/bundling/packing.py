@@ -8,11 +8,9 @@ from mlv.bundling import archive
 from mlv.bundling.archive import Member
 from mlv.bundling.artifacts import check_address, check_artifacts
 from mlv.bundling.contents import GIT, Contents, git_start, object_path
-from mlv.bundling.inside import live_on
-from mlv.bundling.outputs import check_outputs
 from mlv.domain import pointer as pointers
 from mlv.errors import ConfigError, InvalidInput, NotFound, StatusError
-from mlv.overview import check_folders
+from mlv.overview import check_folders, check_outputs, live_on
 from mlv.sharing.objects import refuse_credentials, whose
 from mlv.store.bare import make_aside
 from mlv.store.disk import on_disk
@@ -96,7 +94,7 @@ def bundle(
         scratch(layout.common_dir / SCRATCH) as folder,
         open_dvc(layout) as dvc,
     ):
-        check_outputs(dvc, versions, tip, [*records, *live])
+        check_outputs(versions, tip, [*records, *live], dvc.every_output(tip.commit))
         found = _gather(dvc, dvc.outputs(tip.commit), records, partial=request.partial)
         lacking = tuple(sorted(found.lacking))
         for path in lacking:

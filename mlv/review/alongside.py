@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from mlv.errors import ConfigError
 from mlv.review.policy import describe
 from mlv.review.report import Finding
 from mlv.store import config as configs
+from mlv.store.dvcfiles import named_outputs
+from mlv.store.naming import FOLDER
 from mlv.store.objects import REGULAR
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ def check(case: Case, moved: Iterable[str]) -> Iterator[Finding]:
     for each in case.change.touched:
         if each.is_in_registry:
             continue
-        said = _said(case, each)
+        said = _written(case, each) or _said(case, each)
         if said:
             yield from (finding._replace(blocks=finding.blocks or blocks) for finding in said)
         else:
@@ -66,6 +69,18 @@ def _said(case: Case, each: Touched) -> list[Finding]:
     if not what:
         return []
     return [_note("alongside", path, f"{path} changes, which says {what}")]
+
+
+def _written(case: Case, each: Touched) -> list[Finding]:
+    """Refuse a file of DVC's that has an output in registry/, or around it."""
+    folder, name = posixpath.split(each.path.casefold())
+    if not name.endswith(".dvc") and name not in ("dvc.yaml", "dvc.lock"):
+        return []
+    outputs = named_outputs(_read(case, each.after))
+    paths = {posixpath.normpath(posixpath.join(folder, output)) for output in outputs}
+    found = sorted(p for p in paths if p == "." or p.partition("/")[0].casefold() == FOLDER)
+    what = f"{each.path} has DVC write {', '.join(found)}, where what is live lies, and that alone"
+    return [Finding("folder", each.path, what, "have it write elsewhere")] if found else []
 
 
 def _note(rule: str, path: str, message: str) -> Finding:

@@ -83,6 +83,44 @@ def named_md5(data: bytes) -> str | None:
         return None
 
 
+def named_outputs(data: bytes) -> set[str]:
+    """Name what a ``.dvc`` file, ``dvc.yaml`` or ``dvc.lock`` calls an output, from its own folder.
+
+    Under each folder that it says is worked in; parameters in a name are not filled in.
+    """
+    try:
+        document = yamlread.load(data)
+    except yaml.YAMLError:
+        return set()
+    if isinstance(document, dict):
+        document = document.get("stages", document)
+    wdirs, paths = {""}, set[str]()
+    _collect(document, wdirs, paths)
+    return {posixpath.normpath(posixpath.join(wdir, path)) for wdir in wdirs for path in paths}
+
+
+def _collect(value: Any, wdirs: set[str], paths: set[str]) -> None:
+    if isinstance(value, list):
+        for each in value:
+            _collect(each, wdirs, paths)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "wdir" and isinstance(inner, str):
+                wdirs.add(inner)
+            elif key in ("outs", "metrics", "plots") and isinstance(inner, list):
+                paths.update(name for each in inner for name in _names(each))
+            else:
+                _collect(inner, wdirs, paths)
+
+
+def _names(output: Any) -> list[str]:
+    """Give an output's path as a lock or a note has it, or the keys as a stage has it."""
+    found = [output]
+    if isinstance(output, dict):
+        found = [output["path"]] if "path" in output else list(output)
+    return [name for name in found if isinstance(name, str)]
+
+
 def read_listing(data: bytes, name: str) -> list[Member]:
     """Read a ``.dir`` object. It may come from anywhere: a path that leaves is refused."""
     try:

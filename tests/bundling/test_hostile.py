@@ -351,6 +351,7 @@ def test_an_output_that_a_file_elsewhere_puts_where_those_that_are_live_are(
     said = f"on main, dvc pull would bring {path}, which is of no version that is live"
     with pytest.raises(ConfigError, match=said):
         made.registry.bundle("fraud-v2", file=tmp_path / "odd.mlv")
+    assert [said in str(each) for each in made.registry.verify_all()].count(True) == 1
     publish(forgery, made.repo, git, tmp_path / "odd.mlv")
     refused(tmp_path / "odd.mlv", tmp_path, f"in the bundle, {said}")
     before = git(tmp_path / "clone", "for-each-ref")

@@ -48,6 +48,36 @@ def refused(*rules: str, words: str, options: tuple[str, ...] = ()) -> Callable[
     return add
 
 
+# What DVC would write ------------------------------------------------------------------------
+
+NOTE = "outs:\n- {{md5: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, size: 5, hash: md5, path: {}}}\n"
+
+
+@refused("folder", words="data/odd.dvc has DVC write registry/fraud/model.pkl, where what is live")
+def an_output_over_what_is_live(desk: Desk) -> None:
+    desk.write("data/odd.dvc", NOTE.format("../registry/fraud/model.pkl"))
+    desk.commit()
+
+
+@refused("folder", words="odd.dvc has DVC write Registry, where")
+def an_output_around_all_that_is_live(desk: Desk) -> None:
+    desk.write("data/odd.dvc", NOTE.format("model.pkl/../../Registry/"))
+    desk.commit()
+
+
+@refused("folder", words="dvc.lock has DVC write registry/fraud/model.pkl, where")
+def a_lock_with_an_output_over_what_is_live(desk: Desk) -> None:
+    desk.write("dvc.lock", "stages: {train: {cmd: x, outs: [{path: registry/fraud/model.pkl}]}}\n")
+    desk.commit()
+
+
+@refused("folder", words="src/dvc.yaml has DVC write registry/fraud, where")
+def a_stage_that_writes_to_what_is_live(desk: Desk) -> None:
+    stage = "{do: {cmd: x, wdir: ../registry, outs: [{fraud: {cache: false}}]}, foreach: [1]}"
+    desk.write("src/dvc.yaml", f"stages: {{train: {stage}}}\n")
+    desk.commit()
+
+
 # The gate ----------------------------------------------------------------------------------
 
 
