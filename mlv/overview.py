@@ -8,6 +8,7 @@ from mlv.domain import pointer as pointers
 from mlv.domain.names import Version, name_of
 from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
+from mlv.store.dvcfiles import is_for_dvc, outputs_in
 from mlv.store.naming import FOLDER, POINTER, folder_of
 from mlv.store.objects import FOLDER_MODE
 from mlv.store.vanished import check_not_merged
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mlv.domain.pointer import Pointer
     from mlv.store.versions import Record, Tip, Versions
 
-_FOR_DVC = ("dvc.yaml", "dvc.lock")
+_LARGEST = 16 * 1024 * 1024  # bytes of a file by which DVC goes
 
 
 def overview(versions: Versions, model: str | None) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def check_folders(versions: Versions, tip: Tip, records: Iterable[Record]) -> No
         else:
             check_is_of(versions, tip, known[Version(model, pointer.current)])
     check_beside(versions, tip)
+    check_outputs(versions, tip)
 
 
 def check_is_of(versions: Versions, tip: Tip, live: Record) -> None:
@@ -122,7 +124,7 @@ def _check_not_for_dvc(versions: Versions, tip: Tip, names: Collection[str]) -> 
                 seen.add(entry.oid)
                 inside = versions.git.objects.read_tree(entry.oid) or []
                 left += [(f"{path}/{each.name}", each) for each in inside]
-        elif entry.name.endswith(".dvc") or entry.name in _FOR_DVC:
+        elif is_for_dvc(entry.name):
             branch = versions.config.branch
             raise ConfigError(
                 f"{path} on {branch} is of no version that is live, and dvc pull goes by it: it "
@@ -132,31 +134,31 @@ def _check_not_for_dvc(versions: Versions, tip: Tip, names: Collection[str]) -> 
             )
 
 
-def check_outputs(
-    versions: Versions,
-    tip: Tip,
-    records: Iterable[Record],
-    outputs: Iterable[tuple[str, str | None]],
-) -> None:
-    """Refuse an output that a file elsewhere puts into registry/, where those that are live are.
+def check_outputs(versions: Versions, tip: Tip) -> None:
+    """Raise if a file elsewhere has DVC bring anything to registry/, where what is live lies.
 
-    Also at the path of one of them: DVC would bring both, one over the other. ``outputs`` are the
-    paths and md5s of all that the tip has; ``records`` have what is live.
+    Also at the path of what is live: DVC would bring both, one over the other.
     """
-    live, branch = live_on(versions, tip), versions.config.branch
-    ours = {
-        f"{folder_of(record.manifest.version.model)}/{artifact.path}": artifact.md5
-        for record in records
-        if record.manifest.version in live
-        for artifact in record.manifest.artifacts.values()
-    }
-    for path, md5 in outputs:
-        is_there = path == "." or f"{path}/".startswith(f"{FOLDER}/")
-        if is_there and (path not in ours or md5 != ours[path]):
+    branch = versions.config.branch
+    listed = versions.git.run("ls-tree", "-r", "-z", "-l", tip.commit)
+    for line in listed.decode(errors="surrogateescape").split("\0"):
+        facts, _, path = line.partition("\t")
+        if not is_for_dvc(path) or path.partition("/")[0].casefold() == FOLDER:
+            continue
+        _, kind, oid, size = facts.split()
+        if kind != "blob":
+            continue
+        found = versions.git.objects.read(oid) if int(size) <= _LARGEST else None
+        if found is None:
             raise ConfigError(
-                f"on {branch}, dvc pull would bring {path}, which is of no version that is live",
-                hint=f"git grep {FOLDER}/ {branch} -- '*.dvc' '*dvc.yaml' may show which file says "
-                f"so: have it put elsewhere, for {FOLDER}/ is mlv's",
+                f"{path} on {branch} is too large to be read, and dvc pull goes by it",
+                hint=f"git log -p {branch} -- {path} shows who put it there",
+            )
+        for output in outputs_in(path, found.data, FOLDER):
+            raise ConfigError(
+                f"{path} on {branch} has dvc pull bring {output}, where what is live lies, and "
+                "that alone",
+                hint=f"have it put elsewhere: {FOLDER}/ is mlv's",
             )
 
 

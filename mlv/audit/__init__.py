@@ -53,7 +53,6 @@ class _Audit:
         live, of_branch = records.check_branch(self.versions, tip, model)
         policy, untrusted = records.check_policy(self.versions, tip)
         whole, faults = records.check_versions(self.versions, policy, model, live)
-        of_branch += records.check_outputs(self.versions, tip, dvc)
         for fault in faults:
             self._add(fault)
         kept = [record for record in whole if not _is_purged(live, record)]

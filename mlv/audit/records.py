@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlv import overview
 from mlv.domain.findings import Edited, Missing, Moved, NotHere, Unpublished, Untrusted
 from mlv.domain.names import Version
 from mlv.errors import IntegrityError, RegistryError
-from mlv.overview import check_beside, check_folder, check_guard, live_on
+from mlv.overview import check_beside, check_folder, check_guard, check_outputs
 from mlv.store import versionfolder
 from mlv.store.gitremote import PEELED, GitRemote
 from mlv.store.naming import EVERY_TAG, folder_of, tag_ref, version_of
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from mlv.domain.findings import Outcome
     from mlv.domain.pointer import Pointer
-    from mlv.store.dvc.repository import Dvc
     from mlv.store.versions import Record, Tag, Tip, Versions
     from mlv.trust import Policy
 
@@ -35,7 +33,7 @@ def check_branch(
     if tip is None:
         return live, [NotHere(name, "the registry branch is not here", "git fetch brings it")]
     found: list[Outcome] = []
-    for check in (check_not_merged, check_guard, check_beside):
+    for check in (check_not_merged, check_guard, check_beside, check_outputs):
         try:
             check(versions, tip)
         except RegistryError as error:
@@ -49,22 +47,6 @@ def check_branch(
         except RegistryError as error:
             found.append(Edited(f"{folder_of(each)} on {name}", error.message, error.hint))
     return live, found
-
-
-def check_outputs(versions: Versions, tip: Tip | None, dvc: Dvc) -> list[Outcome]:
-    """Say whether a file elsewhere has DVC bring anything to where those that are live are."""
-    if tip is None:
-        return []
-    try:
-        known = [versions.record(version) for version in live_on(versions, tip)]
-        outputs = dvc.every_output(tip.commit)
-    except RegistryError:
-        return []  # told of the version; what DVC cannot read it does not bring
-    try:
-        overview.check_outputs(versions, tip, known, outputs)
-    except RegistryError as error:
-        return [Edited(versions.config.branch, error.message, error.hint)]
-    return []
 
 
 def check_policy(versions: Versions, tip: Tip | None) -> tuple[Policy, list[Outcome]]:

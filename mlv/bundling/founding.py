@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlv.bundling.inside import absent, check_dvc, check_folders, check_outputs
+from mlv.bundling.inside import absent, check_dvc, check_folders
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, InvalidInput, WorkspaceError
 from mlv.store.disk import on_disk, remove_tree, sync_folder
@@ -104,7 +104,6 @@ def _make(
         git.run("reset", "--quiet", "--hard")
         _keep_cache_here(top)
         with open_dvc(git.layout) as dvc:
-            check_outputs(arrived.inside, dvc)
             install(arrived, dvc.cache)
         remove_tree(top / ".dvc" / "tmp")
         _put_in_place(top, folder)

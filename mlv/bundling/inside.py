@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from mlv.bundling.contents import Contents
     from mlv.domain.names import Version
-    from mlv.store.dvc.repository import Dvc
     from mlv.store.git import Git
     from mlv.store.versions import Record
 
@@ -172,27 +171,11 @@ def check_folders(inside: Inside) -> None:
     try:
         overview.check_folders(inside.versions, inside.tip, [*inside.records, *inside.live])
     except ConfigError as error:
-        raise _wrong_inside(error) from error
-
-
-def check_outputs(inside: Inside, dvc: Dvc) -> None:
-    """Refuse likewise what a file elsewhere has DVC bring there.
-
-    ``dvc`` is of the repository that the bundle's commits were brought to.
-    """
-    outputs = dvc.every_output(inside.tip.commit)
-    try:
-        known = [*inside.records, *inside.live]
-        overview.check_outputs(inside.versions, inside.tip, known, outputs)
-    except ConfigError as error:
-        raise _wrong_inside(error) from error
-
-
-def _wrong_inside(error: ConfigError) -> IntegrityError:
-    return IntegrityError(
-        f"in the bundle, {error.message}",
-        hint="nothing was brought. Where it was made, mlv bundle says how to mend it",
-    )
+        raise IntegrityError(
+            f"in the bundle, {error.message}",
+            hint="nothing was brought. Where it was made, mlv bundle says how to mend it; then "
+            "bundle it anew",
+        ) from error
 
 
 def absent(version: Version) -> str:

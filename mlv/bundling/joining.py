@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlv.bundling.inside import absent, check_dvc, check_folders, check_outputs
+from mlv.bundling.inside import absent, check_dvc, check_folders
 from mlv.bundling.unpacking import Places, Unbundled, bring_git, install, take_apart
 from mlv.errors import ChangedMeanwhile, IntegrityError, NotFound, RegistryError, WorkspaceError
 from mlv.overview import live_on
@@ -68,10 +68,6 @@ def join(
         done = _summary(versions, arrived, plan)
         if order.dry_run:
             return done
-        refs = arrived.contents.refs() if plan.moves else map(tag_ref, arrived.contents.versions)
-        bring_git(git, arrived, refs)
-        if plan.moves:
-            check_outputs(arrived.inside, dvc)
         install(arrived, dvc.cache)
         return _publish(versions, arrived, plan, done, notify)
 
@@ -226,8 +222,10 @@ def _publish(
     done: Unbundled,
     notify: Callable[[str], None],
 ) -> Unbundled:
-    """Make the tags, and bring the branch along; all that they name is here by then."""
+    """Make the tags, and bring the branch along; bytes are in the cache by then."""
     git, contents = versions.git, arrived.contents
+    refs = contents.refs() if plan.moves else map(tag_ref, contents.versions)
+    bring_git(git, arrived, refs)
     new = (*plan.new, *plan.live)
     updates = [RefUpdate(tag_ref(v), contents.tags[v], NO_OBJECT) for v in new]
     follows = plan.moves and plan.tip is not None and plan.tip.local is not None

@@ -10,7 +10,7 @@ from mlv.bundling.artifacts import check_address, check_artifacts
 from mlv.bundling.contents import GIT, Contents, git_start, object_path
 from mlv.domain import pointer as pointers
 from mlv.errors import ConfigError, InvalidInput, NotFound, StatusError
-from mlv.overview import check_folders, check_outputs, live_on
+from mlv.overview import check_folders, live_on
 from mlv.sharing.objects import refuse_credentials, whose
 from mlv.store.bare import make_aside
 from mlv.store.disk import on_disk
@@ -94,7 +94,6 @@ def bundle(
         scratch(layout.common_dir / SCRATCH) as folder,
         open_dvc(layout) as dvc,
     ):
-        check_outputs(versions, tip, [*records, *live], dvc.every_output(tip.commit))
         found = _gather(dvc, dvc.outputs(tip.commit), records, partial=request.partial)
         lacking = tuple(sorted(found.lacking))
         for path in lacking:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from mlv.errors import ConfigError
 from mlv.review.policy import describe
 from mlv.review.report import Finding
 from mlv.store import config as configs
-from mlv.store.dvcfiles import named_outputs
+from mlv.store.dvcfiles import is_for_dvc, outputs_in
 from mlv.store.naming import FOLDER
 from mlv.store.objects import REGULAR
 
@@ -73,12 +72,9 @@ def _said(case: Case, each: Touched) -> list[Finding]:
 
 def _written(case: Case, each: Touched) -> list[Finding]:
     """Refuse a file of DVC's that has an output in registry/, or around it."""
-    folder, name = posixpath.split(each.path.casefold())
-    if not name.endswith(".dvc") and name not in ("dvc.yaml", "dvc.lock"):
+    if not is_for_dvc(each.path):
         return []
-    outputs = named_outputs(_read(case, each.after))
-    paths = {posixpath.normpath(posixpath.join(folder, output)) for output in outputs}
-    found = sorted(p for p in paths if p == "." or p.partition("/")[0].casefold() == FOLDER)
+    found = outputs_in(each.path, _read(case, each.after), FOLDER)
     what = f"{each.path} has DVC write {', '.join(found)}, where what is live lies, and that alone"
     return [Finding("folder", each.path, what, "have it write elsewhere")] if found else []
 

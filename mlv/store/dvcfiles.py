@@ -83,20 +83,29 @@ def named_md5(data: bytes) -> str | None:
         return None
 
 
-def named_outputs(data: bytes) -> set[str]:
-    """Name what a ``.dvc`` file, ``dvc.yaml`` or ``dvc.lock`` calls an output, from its own folder.
+def is_for_dvc(path: str) -> bool:
+    """Whether ``dvc pull`` goes by a file, also on a disk that knows no capitals."""
+    name = posixpath.basename(path).casefold()
+    return name.endswith(".dvc") or name in ("dvc.yaml", "dvc.lock")
+
+
+def outputs_in(path: str, data: bytes, top: str) -> list[str]:
+    """Name what a file of DVC's, at ``path``, calls an output in the folder ``top``, or around it.
 
     Under each folder that it says is worked in; parameters in a name are not filled in.
     """
     try:
         document = yamlread.load(data)
     except yaml.YAMLError:
-        return set()
+        return []
     if isinstance(document, dict):
         document = document.get("stages", document)
-    wdirs, paths = {""}, set[str]()
-    _collect(document, wdirs, paths)
-    return {posixpath.normpath(posixpath.join(wdir, path)) for wdir in wdirs for path in paths}
+    wdirs, names = {""}, set[str]()
+    _collect(document, wdirs, names)
+    folder = posixpath.dirname(path)
+    full = (posixpath.join(folder, wdir, name) for wdir in wdirs for name in names)
+    outputs = {posixpath.normpath(each) for each in full}
+    return sorted(o for o in outputs if o == "." or o.partition("/")[0].casefold() == top)
 
 
 def _collect(value: Any, wdirs: set[str], paths: set[str]) -> None:

@@ -348,7 +348,7 @@ def test_an_output_that_a_file_elsewhere_puts_where_those_that_are_live_are(
     (made.repo / "data" / "odd.dvc").write_text(note)
     git(made.repo, "add", "data")
     git(made.repo, "commit", "--quiet", "--message", "Slip in another")
-    said = f"on main, dvc pull would bring {path}, which is of no version that is live"
+    said = f"data/odd.dvc on main has dvc pull bring {path}, where what is live lies"
     with pytest.raises(ConfigError, match=said):
         made.registry.bundle("fraud-v2", file=tmp_path / "odd.mlv")
     assert [said in str(each) for each in made.registry.verify_all()].count(True) == 1

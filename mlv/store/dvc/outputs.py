@@ -37,15 +37,6 @@ def outputs_of(repo: Repo, commit: str) -> list[Output]:
         return sorted(_outputs(repo))
 
 
-def every_output(repo: Repo, commit: str) -> list[tuple[str, str | None]]:
-    """Give the path and the md5 of every output of a commit's tree, also of what is left out above.
-
-    Whatever it is, ``dvc pull`` may bring it.
-    """
-    with asking(f"read the outputs of {commit[:10]}"), repo.switch(commit):
-        return sorted((read.path, read.md5) for read in (_read(repo, o) for o in repo.index.outs))
-
-
 def _outputs(repo: Repo) -> Iterator[Output]:
     for out in repo.index.outs:
         if out.use_cache and out.can_push and not out.stage.is_repo_import:

@@ -12,7 +12,7 @@ from mlv.errors import ConfigError, IntegrityError, NotFound, ProgramError
 from mlv.store import process
 from mlv.store.dvc.asking import asking
 from mlv.store.dvc.cache import Cache
-from mlv.store.dvc.outputs import Output, every_output, outputs_of
+from mlv.store.dvc.outputs import Output, outputs_of
 from mlv.store.dvc.pipeline import NOTHING, Declared, declared
 from mlv.store.dvc.remote import Place, Remote
 from mlv.store.dvcfiles import named_md5, read_listing
@@ -131,11 +131,6 @@ class Dvc:
         """Read what a commit's tree has DVC keep, pipeline outputs included."""
         _refuse_split_index(self._layout)
         return outputs_of(self._repo, commit)
-
-    def every_output(self, commit: str) -> list[tuple[str, str | None]]:
-        """Give path and md5 of whatever a commit's tree may have ``dvc pull`` bring."""
-        _refuse_split_index(self._layout)
-        return every_output(self._repo, commit)
 
     def bring_committed(self, commit: str, path: str, target: Path, progress: Progress) -> bool:
         """Place what DVC keeps at a path of a commit's tree at ``target``; whether it keeps any.
