@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING, Any
 
 from mlv.domain import pointer as pointers
@@ -10,7 +11,7 @@ from mlv.errors import ConfigError, RegistryError
 from mlv.store import versionfolder
 from mlv.store.dvcfiles import is_for_dvc, outputs_in
 from mlv.store.naming import FOLDER, POINTER, folder_of
-from mlv.store.objects import FOLDER_MODE
+from mlv.store.objects import FOLDER_MODE, REGULAR
 from mlv.store.vanished import check_not_merged
 from mlv.store.versions import DIVERGED
 from mlv.trust import problems as trust_problems
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from mlv.domain.pointer import Pointer
+    from mlv.store.objects import Entry
     from mlv.store.versions import Record, Tip, Versions
 
 _LARGEST = 16 * 1024 * 1024  # bytes of a file by which DVC goes
@@ -115,23 +117,33 @@ def check_beside(versions: Versions, tip: Tip) -> None:
 def _check_not_for_dvc(versions: Versions, tip: Tip, names: Collection[str]) -> None:
     """Raise if these, of what lies in registry/, hold anything by which DVC goes."""
     entries = versions.entries(tip.commit, FOLDER) or []
-    left = [(f"{FOLDER}/{entry.name}", entry) for entry in entries if entry.name in names]
-    seen = set()  # a few trees that hold each other many times make paths without end
+    branch = versions.config.branch
+    for path, _ in _for_dvc(versions, FOLDER, [e for e in entries if e.name in names]):
+        raise ConfigError(
+            f"{path} on {branch} is of no version that is live, and dvc pull goes by it: it "
+            "was put there by hand",
+            hint=f"git log -p {branch} -- {path} shows who; git rm it, or git mv it elsewhere: "
+            f"{FOLDER}/ is mlv's",
+        )
+
+
+def _for_dvc(versions: Versions, folder: str, entries: list[Entry]) -> Iterator[tuple[str, Entry]]:
+    """Find the files in a folder's entries, and below, that DVC goes by.
+
+    A few trees that hold each other many times make paths without end. What a file calls its
+    outputs depends on how deep it lies, so each tree is looked at once for each depth.
+    """
+    left = [(posixpath.join(folder, entry.name), entry) for entry in entries]
+    seen = set()
     while left:
         path, entry = left.pop()
-        if entry.mode == FOLDER_MODE:
-            if entry.oid not in seen:
-                seen.add(entry.oid)
-                inside = versions.git.objects.read_tree(entry.oid) or []
-                left += [(f"{path}/{each.name}", each) for each in inside]
-        elif is_for_dvc(entry.name):
-            branch = versions.config.branch
-            raise ConfigError(
-                f"{path} on {branch} is of no version that is live, and dvc pull goes by it: it "
-                "was put there by hand",
-                hint=f"git log -p {branch} -- {path} shows who; git rm it, or git mv it elsewhere: "
-                f"{FOLDER}/ is mlv's",
-            )
+        place = (entry.oid, path.count("/"))
+        if entry.mode == FOLDER_MODE and place not in seen:
+            seen.add(place)
+            inside = versions.git.objects.read_tree(entry.oid) or []
+            left += [(f"{path}/{each.name}", each) for each in inside]
+        elif entry.mode != FOLDER_MODE and is_for_dvc(entry.name):
+            yield path, entry
 
 
 def check_outputs(versions: Versions, tip: Tip) -> None:
@@ -139,22 +151,21 @@ def check_outputs(versions: Versions, tip: Tip) -> None:
 
     Also at the path of what is live: DVC would bring both, one over the other.
     """
-    branch = versions.config.branch
-    listed = versions.git.run("ls-tree", "-r", "-z", "-l", tip.commit)
-    for line in listed.decode(errors="surrogateescape").split("\0"):
-        facts, _, path = line.partition("\t")
-        if not is_for_dvc(path) or path.partition("/")[0].casefold() == FOLDER:
-            continue
-        _, kind, oid, size = facts.split()
-        if kind != "blob":
-            continue
-        found = versions.git.objects.read(oid) if int(size) <= _LARGEST else None
-        if found is None:
+    branch, git = versions.config.branch, versions.git
+    entries = versions.entries(tip.commit) or []
+    elsewhere = [entry for entry in entries if entry.name.casefold() != FOLDER]
+    found = list(_for_dvc(versions, "", elsewhere))
+    oids = "".join(f"{entry.oid}\n" for _, entry in found).encode()
+    sizes = git.run("cat-file", "--batch-check=%(objectsize)", stdin=oids).split() if found else []
+    for (path, entry), size in zip(found, sizes, strict=True):
+        is_plain = entry.mode in REGULAR and int(size) <= _LARGEST
+        read = git.objects.read(entry.oid) if is_plain else None
+        if read is None:
             raise ConfigError(
-                f"{path} on {branch} is too large to be read, and dvc pull goes by it",
+                f"{path} on {branch} is a link or huge, and dvc pull goes by it",
                 hint=f"git log -p {branch} -- {path} shows who put it there",
             )
-        for output in outputs_in(path, found.data, FOLDER):
+        for output in outputs_in(path, read.data, FOLDER):
             raise ConfigError(
                 f"{path} on {branch} has dvc pull bring {output}, where what is live lies, and "
                 "that alone",

@@ -94,7 +94,7 @@ def bundle(
         scratch(layout.common_dir / SCRATCH) as folder,
         open_dvc(layout) as dvc,
     ):
-        found = _gather(dvc, dvc.outputs(tip.commit), records, partial=request.partial)
+        found = _gather(dvc, tip, records, partial=request.partial)
         lacking = tuple(sorted(found.lacking))
         for path in lacking:
             notify(f"{path} is not in the bundle: nobody has it")
@@ -168,10 +168,8 @@ def _live(
     return [_record(versions, tip, version) for version in absent]
 
 
-def _gather(
-    dvc: Dvc, outputs: Iterable[Output], records: Iterable[Record], *, partial: bool
-) -> _Gathered:
-    """Have every object that the versions' trees and the branch's ``outputs`` name in the cache.
+def _gather(dvc: Dvc, tip: Tip, records: Iterable[Record], *, partial: bool) -> _Gathered:
+    """Have every object that the versions' trees and the branch's name in the cache.
 
     Of the branch's models, those versions alone.
     """
@@ -194,7 +192,7 @@ def _gather(
                 hint="dvc repro or dvc commit makes it; --partial goes without",
             )
         found.lacking.update(lacking)
-    for output in outputs:
+    for output in dvc.outputs(tip.commit):
         if not output.path.startswith(f"{FOLDER}/") and not _bring(dvc, output, found):
             found.lacking.add(output.path)
     return found

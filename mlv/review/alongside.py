@@ -72,8 +72,11 @@ def _said(case: Case, each: Touched) -> list[Finding]:
 
 def _written(case: Case, each: Touched) -> list[Finding]:
     """Refuse a file of DVC's that has an output in registry/, or around it."""
-    if not is_for_dvc(each.path):
+    if not is_for_dvc(each.path) or each.after is None:
         return []
+    if each.after.mode not in REGULAR:
+        what = f"{each.path} is no plain file (mode {each.after.mode}), and DVC goes by it"
+        return [Finding("folder", each.path, what, "make it one")]
     found = outputs_in(each.path, _read(case, each.after), FOLDER)
     what = f"{each.path} has DVC write {', '.join(found)}, where what is live lies, and that alone"
     return [Finding("folder", each.path, what, "have it write elsewhere")] if found else []

@@ -92,7 +92,7 @@ def is_for_dvc(path: str) -> bool:
 def outputs_in(path: str, data: bytes, top: str) -> list[str]:
     """Name what a file of DVC's, at ``path``, calls an output in the folder ``top``, or around it.
 
-    Under each folder that it says is worked in; parameters in a name are not filled in.
+    Parameters in a name are not filled in.
     """
     try:
         document = yamlread.load(data)
@@ -100,26 +100,24 @@ def outputs_in(path: str, data: bytes, top: str) -> list[str]:
         return []
     if isinstance(document, dict):
         document = document.get("stages", document)
-    wdirs, names = {""}, set[str]()
-    _collect(document, wdirs, names)
     folder = posixpath.dirname(path)
-    full = (posixpath.join(folder, wdir, name) for wdir in wdirs for name in names)
-    outputs = {posixpath.normpath(each) for each in full}
+    outputs = {posixpath.normpath(posixpath.join(folder, each)) for each in _outputs(document)}
     return sorted(o for o in outputs if o == "." or o.partition("/")[0].casefold() == top)
 
 
-def _collect(value: Any, wdirs: set[str], paths: set[str]) -> None:
+def _outputs(value: Any) -> Iterator[str]:
+    """Name all outputs at any depth, each in the folder that its own stage works in."""
     if isinstance(value, list):
         for each in value:
-            _collect(each, wdirs, paths)
+            yield from _outputs(each)
     elif isinstance(value, dict):
+        wdir = value.get("wdir")
         for key, inner in value.items():
-            if key == "wdir" and isinstance(inner, str):
-                wdirs.add(inner)
-            elif key in ("outs", "metrics", "plots") and isinstance(inner, list):
-                paths.update(name for each in inner for name in _names(each))
-            else:
-                _collect(inner, wdirs, paths)
+            if key not in ("outs", "metrics", "plots") or not isinstance(inner, list):
+                yield from _outputs(inner)
+                continue
+            for name in (name for each in inner for name in _names(each)):
+                yield posixpath.join(wdir if isinstance(wdir, str) else "", name)
 
 
 def _names(output: Any) -> list[str]:

@@ -360,6 +360,29 @@ def test_an_output_that_a_file_elsewhere_puts_where_those_that_are_live_are(
     assert git(tmp_path / "clone", "for-each-ref") == before
 
 
+def test_trees_that_hold_each_other_cost_little(
+    forgery: Forgery, made: Made, tmp_path: Path, git: Git
+) -> None:
+    note = "outs: [{md5: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, path: ../../registry/fraud/model.pkl}]\n"
+    (made.repo / "leaf").mkdir()
+    (made.repo / "leaf" / "odd.dvc").write_text(note)
+    git(made.repo, "add", "leaf")
+    tree = git(made.repo, "rev-parse", f"{git(made.repo, 'write-tree')}:leaf")
+    git(made.repo, "rm", "-r", "--quiet", "--cached", "leaf")
+    made_of = ("git", "-C", str(made.repo), "mktree")
+    for _ in range(40):
+        listed = "".join(f"040000 tree {tree}\t{name}\n" for name in ("a", "b"))
+        done = subprocess.run(made_of, input=listed, capture_output=True, text=True, check=True)
+        tree = done.stdout.strip()
+    top = git(made.repo, "ls-tree", "main").strip() + f"\n040000 tree {tree}\tdeep\n"
+    done = subprocess.run(made_of, input=top, capture_output=True, text=True, check=True)
+    commit = git(made.repo, "commit-tree", done.stdout.strip(), "-p", "main", "-m", "Go deep")
+    git(made.repo, "update-ref", "refs/heads/main", commit)
+    publish(forgery, made.repo, git, tmp_path / "odd.mlv")
+    # As deep as it lies, it names nothing there.
+    ModelRegistry.unbundle(tmp_path / "odd.mlv", tmp_path / "new", dry_run=True, notify=quiet)
+
+
 def test_another_tag_of_what_is_live_and_was_left_out(
     forgery: Forgery, made: Made, tmp_path: Path, git: Git
 ) -> None:

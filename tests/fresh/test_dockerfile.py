@@ -243,7 +243,8 @@ def test_mlflow_is_kept_in_step_also_by_a_container_that_was_started_again(
     for folder in (kept, scratch):
         folder.mkdir()
         shutil.chown(folder, image.user)
-    writable = {image.env["MLV_CACHE"]: kept, "/tmp": scratch}  # noqa: S108 - in there
+    [volume], [tmpfs] = service["volumes"], service["tmpfs"]
+    writable = {volume.partition(":")[2]: kept, tmpfs: scratch}
     # As often as it takes for a test.
     words = [each.replace("$$", "$").strip() + " --watch 0.2" for each in service["command"]]
     with mlflow.serving(tmp_path, "3", caller_env) as server:

@@ -78,6 +78,14 @@ def a_stage_that_writes_to_what_is_live(desk: Desk) -> None:
     desk.commit()
 
 
+@refused("folder", words="data/odd.dvc is no plain file")
+def a_link_that_dvc_would_follow(desk: Desk) -> None:
+    desk.write("data/note.txt", NOTE.format("../registry/fraud/model.pkl"))
+    (desk.author / "data" / "odd.dvc").symlink_to("note.txt")
+    desk.git("add", "--force", "data")
+    desk.commit()
+
+
 # The gate ----------------------------------------------------------------------------------
 
 

@@ -106,3 +106,11 @@ def test_half_a_character_is_told_as_it_was_written() -> None:
     found = dvcfiles.stage_of(Path("/r/m"), Path("/r"), {Path("/r/dvc.lock"): data}.get)
     assert found
     assert found[0]["params"] == {"p.yaml": {"\\ud800": "x\\udc00"}}
+
+
+def test_an_output_lies_where_its_own_stage_works_and_many_cost_no_more() -> None:
+    stages = [f"  s{n}: {{cmd: x, wdir: w{n}, outs: [o{n}]}}" for n in range(5000)]
+    data = "\n".join(["stages:", *stages, "  odd: {wdir: ../registry, outs: [m: {cache: false}]}"])
+    assert dvcfiles.outputs_in("src/dvc.yaml", data.encode(), "registry") == ["registry/m"]
+    assert dvcfiles.outputs_in("dvc.yaml", b"stages: {a: {wdir: x, outs: [../..]}}", "x") == []
+    assert dvcfiles.outputs_in("a/b.dvc", b"outs: [{path: ..}]", "registry") == ["."]
